@@ -1,0 +1,436 @@
+/*
+ * A future has a lock of its own, and two kinds of listeners: watches,
+ * which are the semaphores of threads that wait, and callbacks.  All
+ * waiting goes through a completion, a list of futures in the order
+ * in which they are done with a semaphore that counts it.  Waiting for
+ * one future is waiting for a list of one.
+ */
+#include "future_internal.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "clock.h"
+
+/* ------------------------------------------------------ errors -- */
+
+static _Thread_local char message_here[TASK_MESSAGE_MAX];
+
+int task_error(int error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message_here, sizeof message_here, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+const char *task_message(void)
+{
+    return message_here;
+}
+
+int task_set_message(int error, const char *message)
+{
+    message_here[0] = '\0'; /* the way of nearly all tasks */
+    if (message != NULL && message[0] != '\0')
+        return task_error(error, "%s", message);
+    return error;
+}
+
+/* -------------------------------------------- life of a future -- */
+
+struct future *future_new(const struct future_owner *owner,
+                          const struct job *job)
+{
+    size_t size = job->count * job->result_size;
+    struct future *future = malloc(sizeof *future + size);
+
+    if (future == NULL)
+        return NULL;
+    memset(future, 0, sizeof *future);
+    atomic_init(&future->holders, 2);
+    pthread_mutex_init(&future->lock, NULL);
+    future->owner = owner;
+    future->job = *job;
+    future->slot = NO_SLOT;
+    future->last_callback = &future->callback;
+    return future;
+}
+
+/* Only a future that was never submitted has callbacks left. */
+static void free_callbacks(struct future *future)
+{
+    struct callback *callback;
+
+    while ((callback = future->callback) != NULL) {
+        future->callback = callback->next;
+        if (callback != &future->own)
+            free(callback);
+    }
+}
+
+void future_free(struct future *future)
+{
+    if (future == NULL || atomic_fetch_sub(&future->holders, 1) > 1)
+        return;
+    free_callbacks(future);
+    pthread_mutex_destroy(&future->lock);
+    free(future->message);
+    free(future->argument);
+    free(future);
+}
+
+bool future_done(struct future *future)
+{
+    bool done;
+
+    pthread_mutex_lock(&future->lock);
+    done = future->done;
+    pthread_mutex_unlock(&future->lock);
+    return done;
+}
+
+bool future_cancelled(struct future *future)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&future->lock);
+    cancelled = future->cancelled;
+    pthread_mutex_unlock(&future->lock);
+    return cancelled;
+}
+
+/* A future that is done may have outlived its pool: do not ask it. */
+bool future_running(struct future *future)
+{
+    return !future_done(future) && future->owner->running(future);
+}
+
+bool future_cancel(struct future *future)
+{
+    if (!future_done(future) && future->owner->cancel(future))
+        return true;
+    return future_cancelled(future);
+}
+
+/* ----------------------------------------------------- waiting -- */
+
+/* Called with the future's lock held. */
+static void announce(struct watch *watch)
+{
+    struct completion *completion = watch->completion;
+
+    pthread_mutex_lock(&completion->lock);
+    watch->next_done = NULL;
+    *completion->last = watch;
+    completion->last = &watch->next_done;
+    pthread_mutex_unlock(&completion->lock);
+    sem_post(&completion->done);
+}
+
+void completion_watch(struct watch *watch, struct future *future)
+{
+    watch->future = future;
+    watch->completion->left++;
+    pthread_mutex_lock(&future->lock);
+    if (future->done) {
+        announce(watch);
+    } else {
+        watch->next = future->watches;
+        future->watches = watch;
+    }
+    pthread_mutex_unlock(&future->lock);
+}
+
+/* Afterwards nobody but the caller knows the watch. */
+static void stop_watching(struct watch *watch)
+{
+    struct future *future = watch->future;
+    struct watch **link;
+
+    if (future == NULL)
+        return;
+    pthread_mutex_lock(&future->lock);
+    for (link = &future->watches; *link != NULL; link = &(*link)->next)
+        if (*link == watch) {
+            *link = watch->next;
+            break;
+        }
+    pthread_mutex_unlock(&future->lock);
+}
+
+static void completion_init(struct completion *completion,
+                            struct watch *watches, size_t count)
+{
+    sem_init(&completion->done, 0, 0);
+    pthread_mutex_init(&completion->lock, NULL);
+    completion->first = NULL;
+    completion->last = &completion->first;
+    completion->left = 0;
+    completion->count = count;
+    completion->watches = watches;
+    for (size_t i = 0; i < count; i++)
+        watches[i] = (struct watch){.completion = completion};
+}
+
+static void completion_destroy(struct completion *completion)
+{
+    for (size_t i = 0; i < completion->count; i++)
+        stop_watching(&completion->watches[i]);
+    pthread_mutex_destroy(&completion->lock);
+    sem_destroy(&completion->done);
+}
+
+struct completion *completion_new(size_t count)
+{
+    struct completion *completion = malloc(sizeof *completion);
+    struct watch *watches = calloc(count + 1, sizeof *watches);
+
+    if (completion == NULL || watches == NULL) {
+        free(completion);
+        free(watches);
+        errno = ENOMEM;
+        return NULL;
+    }
+    completion_init(completion, watches, count);
+    return completion;
+}
+
+struct completion *future_as_completed(struct future *const *futures,
+                                       size_t count)
+{
+    struct completion *completion = completion_new(count);
+
+    for (size_t i = 0; completion != NULL && i < count; i++)
+        completion_watch(&completion->watches[i], futures[i]);
+    return completion;
+}
+
+struct watch *completion_take(struct completion *completion,
+                              double timeout)
+{
+    struct watch *watch;
+
+    errno = 0;
+    if (completion->left == 0)
+        return NULL;
+    errno = clock_sem_wait(&completion->done, timeout);
+    if (errno != 0)
+        return NULL;
+    pthread_mutex_lock(&completion->lock);
+    watch = completion->first;
+    completion->first = watch->next_done;
+    if (completion->first == NULL)
+        completion->last = &completion->first;
+    pthread_mutex_unlock(&completion->lock);
+    completion->left--;
+    return watch;
+}
+
+struct future *completion_next(struct completion *completion,
+                               double timeout)
+{
+    struct watch *watch = completion_take(completion, timeout);
+
+    return watch != NULL ? watch->future : NULL;
+}
+
+void completion_free(struct completion *completion)
+{
+    completion_destroy(completion);
+    free(completion->watches);
+    free(completion);
+}
+
+static bool has_failed(struct future *future)
+{
+    bool failed;
+
+    pthread_mutex_lock(&future->lock);
+    failed = future->error != 0;
+    pthread_mutex_unlock(&future->lock);
+    return failed;
+}
+
+int future_wait(struct future *const *futures, size_t count,
+                enum future_when when, double timeout)
+{
+    double deadline = clock_deadline(timeout);
+    struct completion *done = future_as_completed(futures, count);
+    struct future *future;
+    int error;
+
+    if (done == NULL)
+        return ENOMEM;
+    do
+        future = completion_next(done, clock_left(deadline));
+    while (future != NULL && when != FUTURE_FIRST_COMPLETED &&
+           !(when == FUTURE_FIRST_ERROR && has_failed(future)));
+    error = future == NULL ? errno : 0;
+    completion_free(done);
+    return error;
+}
+
+/* ----------------------------------------------------- results -- */
+
+static int wait_until_done(struct future *future, double timeout)
+{
+    struct completion completion;
+    struct watch watch;
+    int error = 0;
+
+    if (future_done(future))
+        return 0;
+    completion_init(&completion, &watch, 1);
+    completion_watch(&watch, future);
+    if (completion_next(&completion, timeout) == NULL)
+        error = errno;
+    completion_destroy(&completion);
+    return error;
+}
+
+int future_exception(struct future *future, double timeout)
+{
+    int error = wait_until_done(future, timeout);
+
+    if (error != 0)
+        return task_set_message(error, "the task is not done yet");
+    return task_set_message(future->error, future->message);
+}
+
+int future_result(struct future *future, void *result, double timeout)
+{
+    size_t size = future->job.count * future->job.result_size;
+    int error = future_exception(future, timeout);
+
+    if (error == 0 && result != NULL)
+        memcpy(result, future->result, size);
+    return error;
+}
+
+void future_finish(struct future *future, const struct outcome *outcome)
+{
+    struct watch *watch;
+
+    pthread_mutex_lock(&future->lock);
+    future->error = outcome->error;
+    future->error_index = outcome->index;
+    future->cancelled = outcome->cancelled;
+    if (outcome->error != 0)
+        future->message = strdup(outcome->message);
+    future->done = true;
+    while ((watch = future->watches) != NULL) {
+        future->watches = watch->next;
+        announce(watch);
+    }
+    pthread_mutex_unlock(&future->lock);
+}
+
+/* --------------------------------------------------- callbacks -- */
+
+static bool concerns(const struct callback *callback,
+                     const struct future *future)
+{
+    return callback->when == ALWAYS ||
+           (callback->when == ON_ERROR) == (future->error != 0);
+}
+
+static void call(struct future *future, const struct callback *callback)
+{
+    int error = 0;
+
+    if (concerns(callback, future))
+        error = callback->function(future, callback->context);
+    if (error != 0)
+        report_error(error, "callback of task %llu",
+                     (unsigned long long)future->job.number);
+}
+
+/* Called with the lock held. */
+static int append_callback(struct future *future,
+                           const struct callback *callback)
+{
+    struct callback *copy = &future->own;
+
+    if (copy->function != NULL)
+        copy = malloc(sizeof *copy);
+    if (copy == NULL)
+        return ENOMEM;
+    *copy = *callback;
+    *future->last_callback = copy;
+    future->last_callback = &copy->next;
+    return 0;
+}
+
+int future_add_callback(struct future *future,
+                        future_callback *function, void *context,
+                        enum callback_when when)
+{
+    struct callback callback = {NULL, function, context, when};
+    bool settled;
+    int error = 0;
+
+    pthread_mutex_lock(&future->lock);
+    settled = future->settled;
+    if (!settled)
+        error = append_callback(future, &callback);
+    pthread_mutex_unlock(&future->lock);
+    if (settled)
+        call(future, &callback);
+    return error;
+}
+
+int future_add_done_callback(struct future *future,
+                             future_callback *callback, void *context)
+{
+    return future_add_callback(future, callback, context, ALWAYS);
+}
+
+/* Called with the lock held: the next callback, or settled. */
+static struct callback *next_callback(struct future *future)
+{
+    struct callback *callback = future->callback;
+
+    if (callback == NULL) {
+        future->settled = true;
+        return NULL;
+    }
+    future->callback = callback->next;
+    if (future->callback == NULL)
+        future->last_callback = &future->callback;
+    return callback;
+}
+
+bool future_settle(struct future *future)
+{
+    bool waiting;
+
+    pthread_mutex_lock(&future->lock);
+    waiting = future->callback != NULL;
+    future->settled = !waiting;
+    pthread_mutex_unlock(&future->lock);
+    return waiting;
+}
+
+void future_run_callbacks(struct future *future)
+{
+    struct callback *callback;
+
+    for (;;) {
+        pthread_mutex_lock(&future->lock);
+        callback = next_callback(future);
+        pthread_mutex_unlock(&future->lock);
+        if (callback == NULL)
+            return;
+        call(future, callback);
+        if (callback != &future->own)
+            free(callback);
+    }
+}

@@ -1,0 +1,98 @@
+/*
+ * lesson_watchdog.c -- ends a lesson that hangs.
+ *
+ * A thread that wakes up every tenth of a second and looks whether any
+ * process of the lesson wrote a line or recorded an event since.  It
+ * counts its own ticks and not the time that passed: a program that is
+ * stopped with Ctrl-Z does not tick, so it does not lose patience.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lesson_internal.h"
+#include "timeline.h"
+
+static const double tick = 0.1; /* seconds */
+
+static struct {
+    pthread_t thread;
+    sem_t stop;
+    atomic_bool paused;
+    double patience;
+    const char *(*part)(void);
+} watchdog;
+
+static void print_line(const char *text)
+{
+    dprintf(STDERR_FILENO, "  %s\n", text);
+}
+
+static _Noreturn void give_up(void)
+{
+    const char *part = watchdog.part();
+
+    dprintf(STDERR_FILENO,
+            "%s: nothing happened for %g s; ended by the watchdog\n",
+            program_invocation_short_name, watchdog.patience);
+    if (part != NULL)
+        dprintf(STDERR_FILENO, "  in the part \"%s\"\n", part);
+    timeline_report(print_line);
+    _exit(EXIT_HANG);
+}
+
+static uint64_t progress(void)
+{
+    return speech_progress() + timeline_progress();
+}
+
+static void *watch(void *unused)
+{
+    uint64_t before = progress();
+    int quiet = 0; /* ticks */
+
+    (void)unused;
+    while (clock_sem_wait(&watchdog.stop, tick) != 0) {
+        uint64_t now = progress();
+
+        if (speech_failed())
+            _exit(EXIT_REFUSED);
+        if (now != before || atomic_load(&watchdog.paused))
+            quiet = 0;
+        else if (++quiet * tick >= watchdog.patience)
+            give_up();
+        before = now;
+    }
+    return NULL;
+}
+
+/* Signals are for the threads of the lesson. */
+void watchdog_start(double patience, const char *(*part)(void))
+{
+    sigset_t all, before;
+
+    watchdog.patience = patience;
+    watchdog.part = part;
+    check_call(sem_init(&watchdog.stop, 0, 0), "sem_init");
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    check_error(pthread_create(&watchdog.thread, NULL, watch, NULL),
+                "pthread_create");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void watchdog_pause(bool paused)
+{
+    atomic_store(&watchdog.paused, paused);
+}
+
+void watchdog_stop(void)
+{
+    sem_post(&watchdog.stop);
+    check_error(pthread_join(watchdog.thread, NULL), "pthread_join");
+    sem_destroy(&watchdog.stop);
+}

@@ -1,0 +1,51 @@
+/*
+ * "Robust" makes the kernel note the holder's death in the mutex, and
+ * the next pthread_mutex_lock return EOWNERDEAD.  What the mutex
+ * protects is then the caller's to repair; the mutex is made usable
+ * again here, since a lock that is not says ENOTRECOVERABLE for ever.
+ */
+#include "lock.h"
+
+#include <errno.h>
+
+#include "cpu.h"
+
+int lock_init(struct lock *lock)
+{
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+
+    if (error != 0)
+        return error;
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    error = pthread_mutex_init(&lock->mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return error;
+}
+
+void lock_destroy(struct lock *lock)
+{
+    pthread_mutex_destroy(&lock->mutex);
+}
+
+int lock_acquire(struct lock *lock)
+{
+    int error = EBUSY;
+
+    for (int look = cpu_spins(); look > 0 && error == EBUSY; look--) {
+        error = pthread_mutex_trylock(&lock->mutex);
+        if (error == EBUSY)
+            cpu_relax();
+    }
+    if (error == EBUSY)
+        error = pthread_mutex_lock(&lock->mutex);
+    if (error == EOWNERDEAD)
+        pthread_mutex_consistent(&lock->mutex);
+    return error;
+}
+
+void lock_release(struct lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}

@@ -1,0 +1,237 @@
+/*
+ * A pool's life: open, close, terminate, join, free.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pool_internal.h"
+#include "shared.h"
+
+static _Thread_local const struct pool *served_here;
+static _Atomic(pool_observer *) observer_of_all;
+
+/* ------------------------------------------ whose pool is it? -- */
+
+/*
+ * A forked child has copies of its parent's pools, which it must not
+ * use.  Counting forks costs nothing; getpid is a system call.
+ */
+static int forks;
+static pthread_once_t counting = PTHREAD_ONCE_INIT;
+
+static void count_fork(void)
+{
+    forks++;
+}
+
+static void start_counting(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+bool pool_is_ours(const struct pool *pool)
+{
+    return pool->forks == forks;
+}
+
+const struct pool *pool_serve(const struct pool *pool)
+{
+    const struct pool *before = served_here;
+
+    served_here = pool;
+    return before;
+}
+
+bool pool_is_served_here(const struct pool *pool)
+{
+    return served_here == pool;
+}
+
+const char *pool_kind_name(const struct pool_kind *kind)
+{
+    return kind->name;
+}
+
+void pool_observe(pool_observer *observer)
+{
+    atomic_store(&observer_of_all, observer);
+}
+
+void pool_notify(enum pool_event event, int worker, uint64_t task)
+{
+    pool_observer *observer =
+        atomic_load_explicit(&observer_of_all, memory_order_acquire);
+
+    if (observer != NULL)
+        observer(event, worker, task);
+}
+
+/* ----------------------------------------------- open and close -- */
+
+static size_t floor_size(int slots)
+{
+    return sizeof(struct floor) + (size_t)slots * sizeof(struct slot);
+}
+
+/* Copes with a pool that is half built. */
+static void destroy(struct pool *pool)
+{
+    queue_destroy(pool->tasks);
+    shared_free(pool->floor, floor_size(pool->slots));
+    free(pool->free_slots);
+    pthread_cond_destroy(&pool->idle);
+    pthread_cond_destroy(&pool->place_free);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static int build(struct pool *pool)
+{
+    size_t slots = (size_t)pool->slots;
+
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->place_free, NULL);
+    pthread_cond_init(&pool->idle, NULL);
+    pthread_once(&counting, start_counting);
+    pool->forks = forks;
+    pool->backlog_end = &pool->backlog;
+    pool->places = pool->slots;
+    pool->floor = shared_alloc(floor_size(pool->slots));
+    pool->free_slots = calloc(slots, sizeof *pool->free_slots);
+    /* Twice: the number of a slot may stand there more than once. */
+    pool->tasks = queue_create(2 * slots, sizeof(int));
+    if (pool->floor == NULL || pool->free_slots == NULL ||
+        pool->tasks == NULL)
+        return ENOMEM;
+    for (int i = pool->slots - 1; i >= 0; i--)
+        pool->free_slots[pool->free_count++] = i;
+    for (int i = 0; i < pool->workers; i++)
+        atomic_store(&pool->floor->workers[i].slot, NO_SLOT);
+    return 0;
+}
+
+struct pool *pool_open(const struct pool_kind *kind, int workers)
+{
+    struct pool *pool;
+
+    if (workers < 1 || workers > POOL_WORKERS_MAX) {
+        errno = EINVAL;
+        return NULL;
+    }
+    pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pool->kind = kind;
+    pool->workers = workers;
+    pool->slots = 4 * workers > 128 ? 4 * workers : 128;
+    errno = build(pool);
+    if (errno == 0)
+        errno = kind->start(pool);
+    if (errno != 0) {
+        int error = errno;
+
+        destroy(pool);
+        errno = error;
+        return NULL;
+    }
+    return pool;
+}
+
+/* Called with the lock held. */
+static void close_entrance(struct pool *pool)
+{
+    pool->closed = true;
+    pthread_cond_broadcast(&pool->place_free);
+    pool_let_go(pool);
+}
+
+int pool_close(struct pool *pool)
+{
+    if (!pool_is_ours(pool))
+        return EPERM;
+    pthread_mutex_lock(&pool->lock);
+    close_entrance(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
+}
+
+/* The first reason counts: what is dropped later has the same. */
+void pool_drop(struct pool *pool, int error, const char *reason)
+{
+    struct outcome *outcome = &pool->dropped;
+    struct future *future, *next;
+
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->terminated) {
+        outcome->error = error;
+        outcome->cancelled = true;
+        snprintf(outcome->message, sizeof outcome->message, "%s",
+                 reason);
+    }
+    pool->terminated = true;
+    close_entrance(pool);
+    future = pool_withdraw_all(pool, outcome);
+    pthread_mutex_unlock(&pool->lock);
+    for (; future != NULL; future = next) {
+        next = future->next;
+        pool_call_back(pool, future);
+    }
+}
+
+int pool_terminate(struct pool *pool)
+{
+    if (!pool_is_ours(pool))
+        return EPERM;
+    pool_drop(pool, ECANCELED, "the pool was terminated");
+    pool->kind->stop(pool);
+    return 0;
+}
+
+bool pool_needs_workers(struct pool *pool)
+{
+    bool needed;
+
+    pthread_mutex_lock(&pool->lock);
+    needed =
+        !pool->terminated && (!pool->closed || pool->unsettled > 0);
+    pthread_mutex_unlock(&pool->lock);
+    return needed;
+}
+
+int pool_join(struct pool *pool)
+{
+    int error = 0;
+
+    if (!pool_is_ours(pool))
+        return EPERM;
+    if (pool_is_served_here(pool))
+        return EDEADLK;
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->closed)
+        error = EBUSY;
+    while (error == 0 && !pool->joined &&
+           (pool->joining || pool->unsettled > 0))
+        pthread_cond_wait(&pool->idle, &pool->lock);
+    if (error == 0 && !pool->joined) {
+        pool->joining = true;
+        pthread_mutex_unlock(&pool->lock);
+        pool->kind->join(pool);
+        pthread_mutex_lock(&pool->lock);
+        pool->joined = true;
+        pthread_cond_broadcast(&pool->idle);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return error;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (pool == NULL)
+        return;
+    if (!pool->joined) {
+        pool_terminate(pool);
+        pool_join(pool);
+    }
+    destroy(pool);
+}

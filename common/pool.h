@@ -1,0 +1,166 @@
+/*
+ * pool.h -- a fixed number of workers and a queue of tasks.
+ *
+ * Two kinds of workers behind one interface: threads of this process,
+ * or child processes.  What CPython's pools promise, and where those
+ * hang or lose tasks, what they should have promised:
+ *
+ *   - A worker process that dies fails the one task it was running.
+ *     A new worker takes its place, all other tasks complete.
+ *   - Worker processes die with the program, however it dies.
+ *   - Nothing is left behind in the file system.
+ *   - Memory is bounded: who submits faster than the workers work has
+ *     to wait.
+ *
+ * Functions that return int return 0 or an errno value.  All may be
+ * called from any thread of the process that opened the pool, and
+ * from callbacks; in a worker process they return EPERM.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "future.h"
+
+#define POOL_WORKERS_MAX 1024 /* workers in one pool */
+#define POOL_PAYLOAD_MAX 2048 /* bytes: an argument and its result */
+
+/*
+ * A task reads its argument, writes its result, and returns 0 or an
+ * error (see task_error).  Both are aligned for any type and valid
+ * until it returns.  In a process pool it runs in a child that was
+ * forked when the pool was opened or a worker replaced: it sees the
+ * memory of that moment, and shares what shared_alloc gave before.
+ * There it may crash or exit; in a thread pool that ends the program.
+ */
+typedef int pool_task(const void *arg, void *result);
+
+struct pool;
+struct pool_kind;
+
+extern const struct pool_kind pool_threads;
+extern const struct pool_kind pool_processes;
+
+/* ----------------------------------------------- open and close -- */
+
+/*
+ * Starts the workers, 1 to POOL_WORKERS_MAX of them.  Returns NULL and
+ * sets errno: EINVAL for another number, EAGAIN or ENOMEM when the
+ * system refuses one of them (those started are ended again).
+ *
+ * While a pool of processes is open the program must not ignore
+ * SIGCHLD (pool_open mends that once) nor reap children that are not
+ * its own, as wait() and waitpid(-1) do.
+ */
+struct pool *pool_open(const struct pool_kind *kind, int workers);
+
+/* No more tasks; those submitted are still done.  Does not wait. */
+int pool_close(struct pool *pool);
+
+/*
+ * Drops the tasks that have not begun: their futures are cancelled.
+ * Kills worker processes in the middle of what they do, and their
+ * tasks fail with ECANCELED; threads can not be killed and finish the
+ * task in hand.  No more tasks are taken.
+ */
+int pool_terminate(struct pool *pool);
+
+/*
+ * Waits until every task is done, every callback has run and every
+ * worker is gone.  Returns EBUSY, without waiting, for a pool that was
+ * neither closed nor terminated; EDEADLK in a worker or a callback of
+ * this pool.  All three may be repeated.
+ */
+int pool_join(struct pool *pool);
+
+/*
+ * Terminates and joins what still runs and frees the pool.  Futures
+ * stay valid until they are freed themselves.  Not in a worker or a
+ * callback of this pool, and not while another thread uses it.  NULL
+ * is allowed.
+ */
+void pool_free(struct pool *pool);
+
+/* -------------------------------------------------------- tasks -- */
+
+/*
+ * Copies `arg_size` bytes of argument and returns a future with room
+ * for `result_size` bytes.  Waits while the pool holds as many tasks
+ * as it has room for (128, or 4 for each worker if that is more), and
+ * then goes on when a quarter of the room is free; workers and
+ * callbacks of the pool never wait here.  Returns NULL and
+ * sets errno: EPIPE after close or terminate, EMSGSIZE when the sizes
+ * together exceed POOL_PAYLOAD_MAX, EINVAL, EPERM, ENOMEM.
+ */
+struct future *pool_submit(struct pool *pool, pool_task *task,
+                           const void *arg, size_t arg_size,
+                           size_t result_size);
+
+/*
+ * Submits a task and waits for its result.  Returns what
+ * future_result would, or the errors of pool_submit.
+ */
+int pool_apply(struct pool *pool, pool_task *task, const void *arg,
+               size_t arg_size, void *result, size_t result_size);
+
+/*
+ * Submits a task and does not wait: `callback` gets its future when it
+ * succeeded, `error_callback` when it failed or was dropped.  Each may
+ * be NULL.  Returns 0 or the errors of pool_submit.
+ */
+int pool_apply_async(struct pool *pool, pool_task *task,
+                     const void *arg, size_t arg_size,
+                     size_t result_size, future_callback *callback,
+                     future_callback *error_callback, void *context);
+
+/*
+ * Runs the task on each of `count` arguments that stand side by side,
+ * and writes the results side by side in the same order.  Workers get
+ * `chunk` items at a time; 0 chooses a quarter of each worker's share.
+ * No chunk gets larger than POOL_PAYLOAD_MAX allows.  Waits for all
+ * items also when some fail, and then returns the error of the lowest
+ * index, which the message names; the results of failed items are
+ * indeterminate.  Errors as pool_apply.
+ */
+int pool_map(struct pool *pool, pool_task *task, const void *args,
+             size_t arg_size, void *results, size_t result_size,
+             size_t count, size_t chunk);
+
+/* ------------------------------------------------ looking inside -- */
+
+/* "threads" or "processes". */
+const char *pool_kind_name(const struct pool_kind *kind);
+
+/*
+ * The number of the worker that runs the caller, from 1; 0 elsewhere.
+ * A worker that takes a dead one's place takes its number.
+ */
+int pool_worker(void);
+
+/*
+ * The number of the task, from 1 in the order submitted, that the
+ * caller is part of; 0 elsewhere.
+ */
+uint64_t pool_task_number(void);
+
+enum pool_event {
+    POOL_WORKER_STARTED, /* in the worker */
+    POOL_TASK_SUBMITTED, /* in the submitting thread; worker is 0 */
+    POOL_TASK_BEGUN,     /* in the worker */
+    POOL_TASK_ENDED,     /* in the worker */
+    POOL_WORKER_ENDED    /* in the parent, once it is gone */
+};
+
+/*
+ * Calls `observer` on every event of every pool that is opened
+ * afterwards; NULL ends that.  `task` is 0 for events of workers.
+ * It must be quick and must not use the pool.
+ */
+typedef void pool_observer(enum pool_event event, int worker,
+                           uint64_t task);
+
+void pool_observe(pool_observer *observer);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * pool_internal.h -- what the two kinds of pool have in common.
+ *
+ * A task's way, with the numbers of slots going round:
+ *
+ *     submit          queue `tasks`        worker
+ *     copies the  ->  1 number for    ->   claims the slot, runs the
+ *     argument        each slot            task, writes the result
+ *     into a slot                               |
+ *                                               v
+ *     settle          harvest              finish
+ *     wakes, calls <- copies the      <-   tells the parent: which is
+ *     back            result out           what the kinds differ in
+ *
+ * Slots and workers' records stand in shared memory, everything else
+ * in the parent's.  A slot's state says who may touch it:
+ *
+ *     FREE       the parent, which holds the pool's lock
+ *     QUEUED     nobody; a worker claims it, or the parent cancels it,
+ *                by the one compare-and-swap that succeeds
+ *     RUNNING    the worker whose number is in the state; when that
+ *                worker is dead, the parent
+ *     DONE       the parent
+ *     CANCELLED  nobody; the worker that took its number sends it back
+ *
+ * Numbers are only hints: a number that stands in a queue twice, or
+ * for a slot that has moved on, does no harm, because the state
+ * decides.  That is what lets the death of a worker be mended by
+ * sending a number once more rather than by knowing where it was.
+ */
+#ifndef POOL_INTERNAL_H
+#define POOL_INTERNAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "future_internal.h"
+#include "pool.h"
+#include "queue.h"
+
+enum slot_state { FREE, QUEUED, RUNNING, DONE, CANCELLED };
+
+struct slot {
+    atomic_int state;  /* a slot_state, or RUNNING_BY(worker) */
+    sem_t returned;    /* told when it is done, if `waited_for` */
+    bool has_returned; /* the semaphore: from the slot's first use on */
+
+    /* Written before it is QUEUED. */
+    struct job job;
+    bool waited_for;       /* by pool_apply: it has no future */
+    struct future *future; /* valid in the parent only */
+
+    /* Written while it is RUNNING. */
+    atomic_size_t runs; /* how many of job.count are over */
+    struct outcome outcome;
+
+    /* Arguments, then results.  Room to align the results. */
+    alignas(max_align_t) unsigned char payload[POOL_PAYLOAD_MAX +
+                                               alignof(max_align_t)];
+};
+
+/* A worker's number, from 1, stands above the state in its slot. */
+#define RUNNING_BY(worker) (RUNNING | (int)(worker) << 8)
+
+/* On a cache line of its own: each worker writes to its record. */
+struct worker {
+    alignas(64) pid_t pid; /* 0 while there is none */
+    atomic_int slot; /* the number it took, until it is finished */
+};
+
+/* Shared between the parent and its workers. */
+struct floor {
+    struct worker workers[POOL_WORKERS_MAX];
+    struct slot slots[];
+};
+
+struct pool {
+    const struct pool_kind *kind;
+    int workers;
+    int slots;
+    int forks; /* between the first process and the one it is of */
+    struct floor *floor;
+    struct queue *tasks; /* numbers of slots that are QUEUED */
+    void *crew;          /* what the kind needs to know */
+
+    pthread_mutex_t lock;
+    pthread_cond_t place_free; /* for submitters that are held back */
+    pthread_cond_t idle;       /* for join: nothing left to do */
+
+    /* Changed with the lock or by counting down, read by anybody. */
+    atomic_bool closed;   /* no more tasks */
+    atomic_int unsettled; /* tasks, callbacks included */
+    atomic_int places;    /* tasks that may still be submitted */
+    atomic_int held_back; /* submitters that wait for a place */
+
+    /* Protected by the lock. */
+    bool terminated;        /* closed, and what is not done dropped */
+    struct outcome dropped; /* and why */
+    bool joining;           /* somebody waits for the workers' end */
+    bool joined;            /* they are gone */
+    uint64_t submitted;     /* tasks, ever */
+    int *free_slots;        /* a stack of numbers */
+    int free_count;         /* its height */
+    struct future *backlog; /* wait for a slot, first in first out */
+    struct future **backlog_end;
+};
+
+/*
+ * What a kind has to be able to do.  The two implementations have the
+ * same functions in the same order; compare the files.
+ */
+struct pool_kind {
+    const char *name;
+
+    /* Starts all workers, or none.  0 or errno. */
+    int (*start)(struct pool *pool);
+
+    /* In a worker: the slot is DONE or CANCELLED; tell the parent. */
+    void (*finish)(struct pool *pool, int slot);
+
+    /* In the parent: futures are done; see to their callbacks. */
+    void (*settle)(struct pool *pool, struct future *futures);
+
+    /* Ends workers without waiting for their tasks, if it can. */
+    void (*stop)(struct pool *pool);
+
+    /* Waits until the workers are gone, and frees the crew. */
+    void (*join)(struct pool *pool);
+};
+
+/* ---------------------------------------------------- pool.c -- */
+
+/* Was it opened by this process? */
+bool pool_is_ours(const struct pool *pool);
+
+/*
+ * The calling thread serves the pool: it must not wait for it.
+ * Returns the pool that it served before, or NULL.
+ */
+const struct pool *pool_serve(const struct pool *pool);
+bool pool_is_served_here(const struct pool *pool);
+
+/* Is there work to come, so that a dead worker must be replaced? */
+bool pool_needs_workers(struct pool *pool);
+
+/* Closes the pool and drops, for that reason, what has not begun. */
+void pool_drop(struct pool *pool, int error, const char *reason);
+
+void pool_notify(enum pool_event event, int worker, uint64_t task);
+
+/* ---------------------------------------------- pool_slots.c -- */
+
+struct slot *pool_slot(struct pool *pool, int number);
+
+/* Where the results of the slot's job begin. */
+unsigned char *pool_results(struct slot *slot);
+
+/* Puts a QUEUED slot's number into the queue of tasks (again). */
+void pool_enqueue(struct pool *pool, int number);
+
+/* The others are called with the lock held. */
+
+/*
+ * Fills a free slot, of which there is one, and hands it over to the
+ * workers.  Without a future somebody waits at the slot itself.
+ */
+int pool_start(struct pool *pool, const struct job *job,
+               const void *argument, struct future *future);
+
+/* Is there a free slot for which nobody waits? */
+bool pool_has_slot(struct pool *pool);
+
+/* Frees the slot, and fills it again if somebody waits for one. */
+void pool_free_slot(struct pool *pool, int number);
+
+/* The future waits for a free slot.  0 or ENOMEM. */
+int pool_put_aside(struct pool *pool, struct future *future,
+                   const void *argument);
+
+/*
+ * Takes a task back unless it has begun, and finishes its future with
+ * that outcome.  Returns whether it did.
+ */
+bool pool_withdraw(struct pool *pool, struct future *future,
+                   const struct outcome *outcome);
+
+/*
+ * The same for all tasks that have not begun.  Returns the futures,
+ * whose callbacks are still to be run, as a list.
+ */
+struct future *pool_withdraw_all(struct pool *pool,
+                                 const struct outcome *outcome);
+
+/* ----------------------------------------------- pool_work.c -- */
+
+/*
+ * A worker's life: takes tasks and runs them until the pool has no
+ * more.  `worker` is its number, from 1.
+ */
+void pool_work(struct pool *pool, int worker);
+
+/* A slot is over: tells pool_apply, if that waits, or the kind. */
+void pool_finish(struct pool *pool, int number, bool waited_for);
+
+/* --------------------------------------------- pool_settle.c -- */
+
+/* Takes the results out of slots that were finished. */
+void pool_harvest(struct pool *pool, const int *numbers, size_t count);
+
+/* Runs the future's callbacks, then retires it. */
+void pool_call_back(struct pool *pool, struct future *future);
+
+/* The task is settled: the pool lets go of its future. */
+void pool_retire(struct pool *pool, struct future *future);
+
+/* One task less to wait for, and to keep a place for. */
+void pool_one_less(struct pool *pool, bool holds_place);
+
+/* With the lock, of a closed pool: once idle, the workers may go. */
+void pool_let_go(struct pool *pool);
+
+/* --------------------------------------------- pool_submit.c -- */
+
+/* 0, EINVAL, EPERM or EMSGSIZE. */
+int pool_check_job(struct pool *pool, const struct job *job);
+
+/* As pool_submit. */
+struct future *pool_submit_job(struct pool *pool, const struct job *job,
+                               const void *argument);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * The workers are child processes, and the parent has three threads
+ * that serve them:
+ *
+ *   supervisor  forks the workers, waits for their deaths, settles
+ *               what a dead one had in hand and forks another.  It is
+ *               the thread that forks because the kernel ties a child
+ *               to the thread that forked it: the workers live as long
+ *               as the supervisor does, not as long as the thread that
+ *               opened the pool.  And with __WNOTHREAD it waits for
+ *               its own children only, never for the program's others.
+ *   collector   takes the finished slots' results into the futures.
+ *   caller      runs the callbacks, so that a slow one delays only
+ *               other callbacks.
+ *
+ * A worker can be killed between any two instructions.  It notes in
+ * shared memory the slot that it takes, before that leaves the queue,
+ * and forgets it after the slot is in the queue of finished ones.  So
+ * the supervisor finds the slot, and sees from its state how far it
+ * had come.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "pool_internal.h"
+#include "process.h"
+
+/* What a worker is told when it starts. */
+struct post {
+    struct pool *pool;
+    int worker;
+};
+
+/* Before something that failed is tried again, in seconds. */
+static const double PAUSE = 0.05;
+
+struct crew {
+    struct queue *done; /* numbers of slots that were finished */
+    sigset_t signals;   /* blocked where the pool was opened */
+    pthread_t supervisor, collector, caller;
+    bool has_supervisor, has_collector, has_caller;
+    int living; /* workers; only the supervisor looks */
+
+    sem_t started; /* the supervisor has tried to start all workers */
+    int error;     /* and this is why it could not, or 0 */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+
+    /* Protected by the lock. */
+    struct future *first; /* their callbacks are to be run */
+    struct future **last;
+    bool over;
+};
+
+/* ------------------------------------------------- in a worker -- */
+
+/* Ctrl-C reaches the whole process group; the parent decides. */
+static int work(void *arg)
+{
+    struct post *post = arg;
+    struct crew *crew = post->pool->crew;
+
+    signal(SIGINT, SIG_IGN);
+    pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    pool_work(post->pool, post->worker);
+    return 0;
+}
+
+/* -------------------------------------------------- supervisor -- */
+
+/*
+ * With the pool's lock, so that terminate either sees the new worker
+ * or keeps it from being started.
+ */
+static int hire(struct pool *pool, int worker)
+{
+    struct worker *record = &pool->floor->workers[worker - 1];
+    struct post post = {pool, worker};
+    struct crew *crew = pool->crew;
+    struct process process = {0};
+    int error = ECANCELED;
+
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->terminated) {
+        atomic_store(&record->slot, NO_SLOT);
+        error = process_start(&process, work, &post);
+        record->pid = process.pid;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (error == 0)
+        crew->living++;
+    return error;
+}
+
+/* Fills the places that are empty. */
+static int hire_missing(struct pool *pool)
+{
+    int error = 0;
+
+    for (int i = 0; i < pool->workers && error == 0; i++)
+        if (pool->floor->workers[i].pid == 0)
+            error = hire(pool, i + 1);
+    return error;
+}
+
+/* What waitpid said, or that somebody else has reaped the worker. */
+enum { STATUS_LOST = -1 };
+
+static void describe_death(struct outcome *outcome, int worker,
+                           pid_t pid, int status)
+{
+    int length = snprintf(outcome->message, sizeof outcome->message,
+                          "worker %d (pid %d) ", worker, (int)pid);
+    char *rest = outcome->message + length;
+    size_t size = sizeof outcome->message - (size_t)length;
+
+    if (status == STATUS_LOST)
+        snprintf(rest, size, "ended, and its status was lost");
+    else if (WIFSIGNALED(status))
+        snprintf(rest, size, "was killed by signal %d (%s)",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(rest, size, "exited with status %d",
+                 WEXITSTATUS(status));
+}
+
+/* The run it died in has failed; another worker does the rest. */
+static void fail_run(struct pool *pool, int number,
+                     const struct outcome *death)
+{
+    struct slot *slot = pool_slot(pool, number);
+    size_t run = atomic_load(&slot->runs);
+
+    if (slot->outcome.error == 0) {
+        slot->outcome = *death;
+        slot->outcome.index = run;
+    }
+    atomic_store(&slot->runs, run + 1);
+    if (run + 1 < slot->job.count && !death->cancelled) {
+        atomic_store(&slot->state, QUEUED);
+        pool_enqueue(pool, number);
+    } else {
+        bool waited_for = slot->waited_for;
+
+        atomic_store(&slot->state, DONE);
+        pool_finish(pool, number, waited_for);
+    }
+}
+
+/*
+ * What the dead worker had in hand.  Where it is not known whether the
+ * slot's number had reached a queue it is sent once more, which does
+ * no harm.
+ */
+static void settle_hand(struct pool *pool, int worker, int number,
+                        const struct outcome *death)
+{
+    struct slot *slot = pool_slot(pool, number);
+    int state = atomic_load(&slot->state);
+
+    if (state == RUNNING_BY(worker)) {
+        fail_run(pool, number, death);
+    } else if (state == QUEUED) {
+        queue_remove(pool->tasks, &number);
+        pool_enqueue(pool, number);
+    } else if (state == DONE || state == CANCELLED) {
+        pool_finish(pool, number, slot->waited_for);
+    }
+}
+
+static void bury(struct pool *pool, int worker, int status)
+{
+    struct worker *record = &pool->floor->workers[worker - 1];
+    struct crew *crew = pool->crew;
+    struct outcome death = {.error = EOWNERDEAD};
+    int number = atomic_load(&record->slot);
+
+    describe_death(&death, worker, record->pid, status);
+    pthread_mutex_lock(&pool->lock);
+    if (pool->terminated)
+        death = pool->dropped;
+    record->pid = 0;
+    pthread_mutex_unlock(&pool->lock);
+    crew->living--;
+    queue_recover(pool->tasks);
+    queue_recover(crew->done);
+    if (number != NO_SLOT)
+        settle_hand(pool, worker, number, &death);
+    pool_notify(POOL_WORKER_ENDED, worker, 0);
+}
+
+/* With the lock: nobody may kill a pid that is another's by now. */
+static bool reap(struct pool *pool, pid_t pid, int *status)
+{
+    pid_t reaped;
+
+    *status = STATUS_LOST;
+    pthread_mutex_lock(&pool->lock);
+    reaped = waitpid(pid, status, WNOHANG);
+    pthread_mutex_unlock(&pool->lock);
+    return reaped != 0;
+}
+
+static int bury_the_dead(struct pool *pool)
+{
+    int dead = 0, status;
+
+    for (int i = 0; i < pool->workers; i++) {
+        pid_t pid = pool->floor->workers[i].pid;
+
+        if (pid != 0 && reap(pool, pid, &status)) {
+            bury(pool, i + 1, status);
+            dead++;
+        }
+    }
+    return dead;
+}
+
+/*
+ * Waits until a child of this thread has ended, without reaping it: it
+ * may be one that a thread which has ended left to this one, so each
+ * worker is looked at.
+ */
+static void await_death(struct pool *pool, int flags)
+{
+    siginfo_t info;
+
+    flags |= WEXITED | WNOWAIT | __WNOTHREAD;
+    waitid(P_ALL, 0, &info, flags);
+    if (bury_the_dead(pool) == 0)
+        clock_sleep(PAUSE);
+}
+
+static void kill_all(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (int i = 0; i < pool->workers; i++)
+        if (pool->floor->workers[i].pid != 0)
+            kill(pool->floor->workers[i].pid, SIGKILL);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/*
+ * Until nobody is left and nobody is needed.  When the system refuses
+ * a new worker the others go on, and it is tried again; without any
+ * worker the pool gives up after a second, rather than wait for ever.
+ */
+static void supervise_until_end(struct pool *pool)
+{
+    enum { TRIES = 20 };
+    struct crew *crew = pool->crew;
+    int tries = 0;
+
+    while (crew->living > 0 || pool_needs_workers(pool)) {
+        int error;
+
+        if (crew->living > 0)
+            await_death(pool, tries > 0 ? WNOHANG : 0);
+        error = pool_needs_workers(pool) ? hire_missing(pool) : 0;
+        tries = error != 0 ? tries + 1 : 0;
+        if (error != 0 && crew->living == 0 && tries > TRIES)
+            pool_drop(pool, error, "no worker could be started");
+        else if (error != 0)
+            clock_sleep(PAUSE);
+    }
+}
+
+static void *supervise(void *arg)
+{
+    struct pool *pool = arg;
+    struct crew *crew = pool->crew;
+
+    crew->error = hire_missing(pool);
+    if (crew->error != 0) {
+        pool_drop(pool, crew->error, "the pool did not start");
+        kill_all(pool);
+    }
+    sem_post(&crew->started);
+    supervise_until_end(pool);
+    return NULL;
+}
+
+/* -------------------------------------- collector and caller -- */
+
+static void *collect(void *arg)
+{
+    struct pool *pool = arg;
+    struct crew *crew = pool->crew;
+    int slots[32];
+    size_t count;
+
+    while (queue_get_many(crew->done, slots, 32, &count, INFINITY) == 0)
+        pool_harvest(pool, slots, count);
+    return NULL;
+}
+
+/* All futures that wait for their callbacks; NULL at the end. */
+static struct future *next_to_call(struct crew *crew)
+{
+    struct future *futures;
+
+    pthread_mutex_lock(&crew->lock);
+    while (crew->first == NULL && !crew->over)
+        pthread_cond_wait(&crew->wake, &crew->lock);
+    futures = crew->first;
+    crew->first = NULL;
+    crew->last = &crew->first;
+    pthread_mutex_unlock(&crew->lock);
+    return futures;
+}
+
+static void *call_back(void *arg)
+{
+    struct pool *pool = arg;
+    struct future *future, *next;
+
+    while ((future = next_to_call(pool->crew)) != NULL)
+        for (; future != NULL; future = next) {
+            next = future->next;
+            pool_call_back(pool, future);
+        }
+    return NULL;
+}
+
+/* ---------------------------------------------- the pool's kind -- */
+
+static void end_caller(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    crew->over = true;
+    pthread_cond_signal(&crew->wake);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+/* Copes with a crew that is half built. */
+static void join(struct pool *pool)
+{
+    struct crew *crew = pool->crew;
+
+    if (crew->has_supervisor)
+        pthread_join(crew->supervisor, NULL);
+    if (crew->done != NULL)
+        queue_close(crew->done);
+    if (crew->has_collector)
+        pthread_join(crew->collector, NULL);
+    end_caller(crew);
+    if (crew->has_caller)
+        pthread_join(crew->caller, NULL);
+    queue_destroy(crew->done);
+    pthread_cond_destroy(&crew->wake);
+    pthread_mutex_destroy(&crew->lock);
+    sem_destroy(&crew->started);
+    free(crew);
+}
+
+/* The threads that serve leave signals to the program's own. */
+static int start_threads(struct pool *pool, struct crew *crew)
+{
+    sigset_t all;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &crew->signals);
+    error = pthread_create(&crew->collector, NULL, collect, pool);
+    crew->has_collector = error == 0;
+    if (error == 0) {
+        error = pthread_create(&crew->caller, NULL, call_back, pool);
+        crew->has_caller = error == 0;
+    }
+    if (error == 0) {
+        error =
+            pthread_create(&crew->supervisor, NULL, supervise, pool);
+        crew->has_supervisor = error == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    return error;
+}
+
+/*
+ * With SIGCHLD ignored, which a program can inherit, the kernel reaps
+ * children unasked and tells nobody of a death.
+ */
+static void heed_deaths(void)
+{
+    struct sigaction action;
+
+    sigaction(SIGCHLD, NULL, &action);
+    action.sa_flags &= ~SA_NOCLDWAIT;
+    if (action.sa_handler == SIG_IGN)
+        action.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &action, NULL);
+}
+
+static int start(struct pool *pool)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    int error;
+
+    if (crew == NULL)
+        return ENOMEM;
+    pool->crew = crew;
+    crew->last = &crew->first;
+    sem_init(&crew->started, 0, 0);
+    pthread_mutex_init(&crew->lock, NULL);
+    pthread_cond_init(&crew->wake, NULL);
+    crew->done = queue_create(2 * (size_t)pool->slots, sizeof(int));
+    heed_deaths();
+    error = crew->done == NULL ? ENOMEM : start_threads(pool, crew);
+    if (error == 0) {
+        clock_sem_wait(&crew->started, INFINITY);
+        error = crew->error;
+    }
+    if (error != 0)
+        join(pool);
+    return error;
+}
+
+static void finish(struct pool *pool, int slot)
+{
+    struct crew *crew = pool->crew;
+
+    queue_put(crew->done, &slot, INFINITY);
+}
+
+/* The caller gets those that have callbacks. */
+static void settle(struct pool *pool, struct future *futures)
+{
+    struct crew *crew = pool->crew;
+    struct future *called = NULL, **end = &called, *next;
+
+    for (; futures != NULL; futures = next) {
+        next = futures->next;
+        if (future_settle(futures)) {
+            *end = futures;
+            end = &futures->next;
+        } else {
+            pool_retire(pool, futures);
+        }
+    }
+    *end = NULL;
+    if (called == NULL)
+        return;
+    pthread_mutex_lock(&crew->lock);
+    *crew->last = called;
+    crew->last = end;
+    pthread_cond_signal(&crew->wake);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+static void stop(struct pool *pool)
+{
+    kill_all(pool);
+}
+
+const struct pool_kind pool_processes = {
+    .name = "processes",
+    .start = start,
+    .finish = finish,
+    .settle = settle,
+    .stop = stop,
+    .join = join,
+};

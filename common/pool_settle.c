@@ -1,0 +1,124 @@
+/*
+ * From a slot that is done to a task that is settled: result and error
+ * go into the future, who waits is woken, callbacks run, and the place
+ * in the pool is given back.  Futures come in lists, linked by `next`,
+ * so that the pool's lock is taken once for many.
+ */
+#include <string.h>
+
+#include "pool_internal.h"
+
+/*
+ * Called with the lock held: nobody else frees slots or fills them.
+ * The number may be an old hint, for a slot that has moved on.
+ */
+static struct future *future_of(struct pool *pool, int number)
+{
+    struct slot *slot = pool_slot(pool, number);
+    struct future *future = NULL;
+    int state = atomic_load(&slot->state);
+
+    if (state == CANCELLED) {
+        pool_free_slot(pool, number);
+    } else if (state == DONE) {
+        future = slot->future; /* none for pool_apply */
+        slot->future = NULL;
+    }
+    return future;
+}
+
+static struct future *collect_futures(struct pool *pool,
+                                      const int *numbers, size_t count)
+{
+    struct future *futures = NULL, **end = &futures;
+
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < count; i++) {
+        *end = future_of(pool, numbers[i]);
+        if (*end != NULL)
+            end = &(*end)->next;
+    }
+    *end = NULL;
+    pthread_mutex_unlock(&pool->lock);
+    return futures;
+}
+
+static void take_result(struct pool *pool, struct future *future)
+{
+    struct slot *slot = pool_slot(pool, future->slot);
+
+    memcpy(future->result, pool_results(slot),
+           slot->job.count * slot->job.result_size);
+    future_finish(future, &slot->outcome);
+}
+
+void pool_harvest(struct pool *pool, const int *numbers, size_t count)
+{
+    struct future *futures = collect_futures(pool, numbers, count);
+    struct future *future;
+
+    for (future = futures; future != NULL; future = future->next)
+        take_result(pool, future);
+    pthread_mutex_lock(&pool->lock);
+    for (future = futures; future != NULL; future = future->next) {
+        pool_free_slot(pool, future->slot);
+        future->slot = NO_SLOT;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (futures != NULL)
+        pool->kind->settle(pool, futures);
+}
+
+/*
+ * A submitter that waits is woken when a quarter of the places is
+ * free: until then the workers have more than enough in the queue, and
+ * a switch costs more than a task.
+ */
+static void give_place_back(struct pool *pool)
+{
+    int places = atomic_fetch_add(&pool->places, 1) + 1;
+
+    if (places < pool->slots / 4 || atomic_load(&pool->held_back) == 0)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->place_free);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_one_less(struct pool *pool, bool holds_place)
+{
+    if (holds_place)
+        give_place_back(pool);
+    if (atomic_fetch_sub(&pool->unsettled, 1) > 1 ||
+        !atomic_load(&pool->closed))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool_let_go(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_let_go(struct pool *pool)
+{
+    if (atomic_load(&pool->unsettled) > 0)
+        return;
+    queue_close(pool->tasks);
+    pthread_cond_broadcast(&pool->idle);
+}
+
+void pool_retire(struct pool *pool, struct future *future)
+{
+    bool held_place = future->holds_place;
+
+    future_free(future);
+    pool_one_less(pool, held_place);
+}
+
+/* Whoever runs a callback serves the pool meanwhile. */
+void pool_call_back(struct pool *pool, struct future *future)
+{
+    const struct pool *before = pool_serve(pool);
+
+    future_run_callbacks(future);
+    pool_serve(before);
+    pool_retire(pool, future);
+}

@@ -1,0 +1,176 @@
+/*
+ * The slots of a pool, and the backlog that waits for one.
+ *
+ * From pool_start on, all functions are called with the pool's lock
+ * held.  Free slots are a stack: the one used last is still in the
+ * cache, and a slot that was never needed takes no memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool_internal.h"
+
+struct slot *pool_slot(struct pool *pool, int number)
+{
+    return &pool->floor->slots[number];
+}
+
+unsigned char *pool_results(struct slot *slot)
+{
+    size_t unit = alignof(max_align_t);
+    size_t args = slot->job.count * slot->job.arg_size;
+
+    return slot->payload + (args + unit - 1) / unit * unit;
+}
+
+void pool_enqueue(struct pool *pool, int number)
+{
+    queue_put(pool->tasks, &number, INFINITY);
+}
+
+int pool_start(struct pool *pool, const struct job *job,
+               const void *argument, struct future *future)
+{
+    int number = pool->free_slots[--pool->free_count];
+    struct slot *slot = pool_slot(pool, number);
+    size_t args = job->count * job->arg_size;
+
+    if (!slot->has_returned)
+        sem_init(&slot->returned, 1, 0);
+    slot->has_returned = true;
+    slot->job = *job;
+    slot->future = future;
+    slot->waited_for = future == NULL;
+    slot->outcome.error = 0;
+    slot->outcome.cancelled = false;
+    slot->outcome.message[0] = '\0';
+    atomic_store(&slot->runs, 0);
+    if (args > 0)
+        memcpy(slot->payload, argument, args);
+    atomic_store(&slot->state, QUEUED);
+    pool_enqueue(pool, number);
+    return number;
+}
+
+bool pool_has_slot(struct pool *pool)
+{
+    return pool->free_count > 0 && pool->backlog == NULL;
+}
+
+void pool_free_slot(struct pool *pool, int number)
+{
+    struct future *future = pool->backlog;
+
+    atomic_store(&pool_slot(pool, number)->state, FREE);
+    pool->free_slots[pool->free_count++] = number;
+    if (future == NULL)
+        return;
+    pool->backlog = future->next;
+    if (pool->backlog == NULL)
+        pool->backlog_end = &pool->backlog;
+    future->slot =
+        pool_start(pool, &future->job, future->argument, future);
+}
+
+int pool_put_aside(struct pool *pool, struct future *future,
+                   const void *argument)
+{
+    size_t args = future->job.count * future->job.arg_size;
+
+    future->argument = malloc(args + 1);
+    if (future->argument == NULL)
+        return ENOMEM;
+    if (args > 0)
+        memcpy(future->argument, argument, args);
+    future->next = NULL;
+    *pool->backlog_end = future;
+    pool->backlog_end = &future->next;
+    return 0;
+}
+
+/* Takes the future out of the backlog, if it is there. */
+static bool take_back(struct pool *pool, struct future *future)
+{
+    struct future **link = &pool->backlog;
+
+    while (*link != NULL && *link != future)
+        link = &(*link)->next;
+    if (*link == NULL)
+        return false;
+    *link = future->next;
+    if (pool->backlog_end == &future->next)
+        pool->backlog_end = link;
+    return true;
+}
+
+static bool change_state(struct slot *slot, int from, int to)
+{
+    return atomic_compare_exchange_strong(&slot->state, &from, to);
+}
+
+/*
+ * If no worker has the number in its hand the slot is free at once;
+ * otherwise that worker sends it back.
+ */
+static bool cancel_slot(struct pool *pool, int number)
+{
+    struct slot *slot = pool_slot(pool, number);
+
+    if (!change_state(slot, QUEUED, CANCELLED))
+        return false;
+    slot->future = NULL;
+    if (queue_remove(pool->tasks, &number))
+        pool_free_slot(pool, number);
+    return true;
+}
+
+/* Who waits at the slot frees it: the number left behind is stale. */
+static void answer_slot(struct slot *slot,
+                        const struct outcome *outcome)
+{
+    if (!change_state(slot, QUEUED, RUNNING_BY(0)))
+        return;
+    slot->outcome = *outcome;
+    atomic_store(&slot->state, DONE);
+    sem_post(&slot->returned);
+}
+
+bool pool_withdraw(struct pool *pool, struct future *future,
+                   const struct outcome *outcome)
+{
+    bool withdrawn = future->slot == NO_SLOT
+                         ? take_back(pool, future)
+                         : cancel_slot(pool, future->slot);
+
+    if (withdrawn) {
+        future->slot = NO_SLOT;
+        future_finish(future, outcome);
+    }
+    return withdrawn;
+}
+
+struct future *pool_withdraw_all(struct pool *pool,
+                                 const struct outcome *outcome)
+{
+    struct future *all = NULL, *future;
+
+    while ((future = pool->backlog) != NULL) {
+        pool_withdraw(pool, future, outcome);
+        future->next = all;
+        all = future;
+    }
+    for (int i = 0; i < pool->slots; i++) {
+        struct slot *slot = pool_slot(pool, i);
+
+        future = slot->future;
+        if (slot->waited_for) {
+            answer_slot(slot, outcome);
+        } else if (future != NULL &&
+                   pool_withdraw(pool, future, outcome)) {
+            future->next = all;
+            all = future;
+        }
+    }
+    return all;
+}

@@ -1,0 +1,243 @@
+/*
+ * Handing a task over: submit, apply_async, and apply.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "pool_internal.h"
+
+int pool_check_job(struct pool *pool, const struct job *job)
+{
+    if (pool == NULL || job->task == NULL)
+        return EINVAL;
+    if (!pool_is_ours(pool))
+        return EPERM;
+    if (job->arg_size > POOL_PAYLOAD_MAX ||
+        job->result_size > POOL_PAYLOAD_MAX ||
+        job->count * (job->arg_size + job->result_size) >
+            POOL_PAYLOAD_MAX)
+        return EMSGSIZE;
+    return 0;
+}
+
+/*
+ * Called with the lock held; waits for a place unless the caller is
+ * one of those that make places.
+ */
+static int admit(struct pool *pool, struct job *job, bool *holds_place)
+{
+    *holds_place = !pool_is_served_here(pool);
+    atomic_fetch_add(&pool->held_back, 1);
+    while (*holds_place && atomic_load(&pool->places) == 0 &&
+           !pool->closed)
+        pthread_cond_wait(&pool->place_free, &pool->lock);
+    atomic_fetch_sub(&pool->held_back, 1);
+    if (pool->closed)
+        return EPIPE;
+    if (*holds_place)
+        atomic_fetch_sub(&pool->places, 1);
+    atomic_fetch_add(&pool->unsettled, 1);
+    job->number = ++pool->submitted;
+    pool_notify(POOL_TASK_SUBMITTED, 0, job->number);
+    return 0;
+}
+
+/*
+ * Who has a place has a slot too, unless callbacks, which need no
+ * place, have taken it.
+ */
+static int submit(struct pool *pool, struct future *future,
+                  const void *argument)
+{
+    bool admitted;
+    int error;
+
+    pthread_mutex_lock(&pool->lock);
+    error = admit(pool, &future->job, &future->holds_place);
+    admitted = error == 0;
+    if (admitted && pool_has_slot(pool))
+        future->slot = pool_start(pool, &future->job, argument, future);
+    else if (admitted)
+        error = pool_put_aside(pool, future, argument);
+    pthread_mutex_unlock(&pool->lock);
+    if (admitted && error != 0)
+        pool_one_less(pool, future->holds_place);
+    return error;
+}
+
+/* ---------------------------------- what a future's owner can do -- */
+
+static bool cancel(struct future *future)
+{
+    static const struct outcome by_user = {
+        .error = ECANCELED, .cancelled = true, .message = "cancelled"};
+    struct pool *pool = future->pool;
+    bool cancelled;
+
+    pthread_mutex_lock(&pool->lock);
+    cancelled = pool_withdraw(pool, future, &by_user);
+    pthread_mutex_unlock(&pool->lock);
+    if (cancelled)
+        pool_call_back(pool, future);
+    return cancelled;
+}
+
+static bool running(struct future *future)
+{
+    struct pool *pool = future->pool;
+    int state = QUEUED;
+
+    pthread_mutex_lock(&pool->lock);
+    if (future->slot != NO_SLOT)
+        state = atomic_load(&pool_slot(pool, future->slot)->state);
+    pthread_mutex_unlock(&pool->lock);
+    return state != QUEUED;
+}
+
+static const struct future_owner owner = {cancel, running};
+
+/* ------------------------------------------------------ submit -- */
+
+/* NULL and errno; the future is not yet known to the pool. */
+static struct future *new_future(struct pool *pool,
+                                 const struct job *job)
+{
+    struct future *future;
+
+    errno = pool_check_job(pool, job);
+    if (errno != 0)
+        return NULL;
+    future = future_new(&owner, job);
+    if (future == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    future->pool = pool;
+    return future;
+}
+
+/* The future of a submit that failed has one holder too many. */
+static void discard(struct future *future)
+{
+    future_free(future);
+    future_free(future);
+}
+
+struct future *pool_submit_job(struct pool *pool, const struct job *job,
+                               const void *argument)
+{
+    struct future *future = new_future(pool, job);
+    int error;
+
+    if (future == NULL)
+        return NULL;
+    error = submit(pool, future, argument);
+    if (error == 0)
+        return future;
+    discard(future);
+    errno = error;
+    return NULL;
+}
+
+struct future *pool_submit(struct pool *pool, pool_task *task,
+                           const void *arg, size_t arg_size,
+                           size_t result_size)
+{
+    struct job job = {task, arg_size, result_size, 1, 0};
+
+    return pool_submit_job(pool, &job, arg);
+}
+
+int pool_apply_async(struct pool *pool, pool_task *task,
+                     const void *arg, size_t arg_size,
+                     size_t result_size, future_callback *callback,
+                     future_callback *error_callback, void *context)
+{
+    struct job job = {task, arg_size, result_size, 1, 0};
+    struct future *future = new_future(pool, &job);
+    int error = 0;
+
+    if (future == NULL)
+        return errno;
+    if (callback != NULL)
+        error =
+            future_add_callback(future, callback, context, ON_SUCCESS);
+    if (error_callback != NULL && error == 0)
+        error = future_add_callback(future, error_callback, context,
+                                    ON_ERROR);
+    if (error == 0)
+        error = submit(pool, future, arg);
+    if (error != 0)
+        discard(future);
+    else
+        future_free(future);
+    return error;
+}
+
+/* ------------------------------------------------------- apply -- */
+
+/*
+ * The caller of pool_apply waits on the slot itself: no future, and no
+ * other thread between the worker and the caller.
+ */
+static int reserve_slot(struct pool *pool, struct job *job,
+                        const void *arg)
+{
+    int number = NO_SLOT;
+    bool holds_place;
+
+    pthread_mutex_lock(&pool->lock);
+    if (!pool_is_served_here(pool) && pool_has_slot(pool) &&
+        atomic_load(&pool->places) > 0 &&
+        admit(pool, job, &holds_place) == 0)
+        number = pool_start(pool, job, arg, NULL);
+    pthread_mutex_unlock(&pool->lock);
+    return number;
+}
+
+static int apply_by_slot(struct pool *pool, int number, void *result)
+{
+    struct slot *slot = pool_slot(pool, number);
+    const struct outcome *outcome = &slot->outcome;
+    int error;
+
+    while (atomic_load(&slot->state) != DONE)
+        clock_sem_wait(&slot->returned, INFINITY);
+    error = task_set_message(outcome->error, outcome->message);
+    if (error == 0 && result != NULL)
+        memcpy(result, pool_results(slot), slot->job.result_size);
+    pthread_mutex_lock(&pool->lock);
+    pool_free_slot(pool, number);
+    pthread_mutex_unlock(&pool->lock);
+    pool_one_less(pool, true);
+    return error;
+}
+
+static int apply_by_future(struct pool *pool, const struct job *job,
+                           const void *arg, void *result)
+{
+    struct future *future = pool_submit_job(pool, job, arg);
+    int error;
+
+    if (future == NULL)
+        return task_set_message(errno, NULL);
+    error = future_result(future, result, INFINITY);
+    future_free(future);
+    return error;
+}
+
+int pool_apply(struct pool *pool, pool_task *task, const void *arg,
+               size_t arg_size, void *result, size_t result_size)
+{
+    struct job job = {task, arg_size, result_size, 1, 0};
+    int error = pool_check_job(pool, &job);
+    int number;
+
+    if (error != 0)
+        return task_set_message(error, NULL);
+    number = reserve_slot(pool, &job, arg);
+    if (number == NO_SLOT)
+        return apply_by_future(pool, &job, arg, result);
+    return apply_by_slot(pool, number, result);
+}

@@ -1,0 +1,283 @@
+/*
+ * The textbook queue, a ring behind a mutex, and two semaphores to
+ * sleep on: one for consumers that find it empty, one for producers
+ * that find it full.  What the textbook leaves out is death.
+ *
+ *   - The lock is robust, and each change of the ring is one store to
+ *     `first` or `last`, made after the item is copied: there is no
+ *     moment at which the ring is half changed, so the next holder of
+ *     the lock has nothing to repair.
+ *   - A condition variable in shared memory does not survive a waiter
+ *     that is killed; a semaphore does.  But the token with which a
+ *     sleeper was woken can die with it.  So a token is only a hint to
+ *     look again, and queue_recover gives one too many rather than one
+ *     too few.
+ *
+ * The semaphores do not count items.  They could, but then each put
+ * would make a system call as long as a sleeper is on its way.
+ */
+#include "queue.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "clock.h"
+#include "lock.h"
+#include "shared.h"
+
+/* Those that wait for the same thing: an item, or a place. */
+struct sleepers {
+    sem_t wake;
+
+    /* Protected by the queue's lock. */
+    size_t asleep; /* and not woken */
+    size_t coming; /* woken, and not yet here: 0 or 1 */
+};
+
+struct queue {
+    size_t capacity;
+    size_t item_size;
+    struct sleepers consumers;
+    struct sleepers producers;
+
+    /* Changed by the holder of the lock, read by anybody. */
+    struct lock lock;
+    atomic_bool closed;
+    atomic_size_t first; /* how many have been taken, ever */
+    atomic_size_t last;  /* how many have been put, ever */
+    unsigned char ring[];
+};
+
+static size_t mapping_size(size_t capacity, size_t item_size)
+{
+    return sizeof(struct queue) + capacity * item_size;
+}
+
+struct queue *queue_create(size_t capacity, size_t item_size)
+{
+    struct queue *queue;
+
+    if (capacity == 0 || item_size == 0 ||
+        item_size > (SIZE_MAX / 2) / capacity) {
+        errno = EINVAL;
+        return NULL;
+    }
+    queue = shared_alloc(mapping_size(capacity, item_size));
+    if (queue == NULL)
+        return NULL;
+    queue->capacity = capacity;
+    queue->item_size = item_size;
+    sem_init(&queue->consumers.wake, 1, 0);
+    sem_init(&queue->producers.wake, 1, 0);
+    errno = lock_init(&queue->lock);
+    if (errno != 0) {
+        queue_destroy(queue);
+        return NULL;
+    }
+    return queue;
+}
+
+void queue_destroy(struct queue *queue)
+{
+    if (queue == NULL)
+        return;
+    lock_destroy(&queue->lock);
+    sem_destroy(&queue->consumers.wake);
+    sem_destroy(&queue->producers.wake);
+    shared_free(queue, mapping_size(queue->capacity, queue->item_size));
+}
+
+static unsigned char *place(struct queue *queue, size_t number)
+{
+    return queue->ring + number % queue->capacity * queue->item_size;
+}
+
+size_t queue_size(const struct queue *queue)
+{
+    size_t first = atomic_load(&queue->first);
+
+    return atomic_load(&queue->last) - first;
+}
+
+/* ------------------------------ the ring, with the lock held -- */
+
+static void append(struct queue *queue, const void *item)
+{
+    size_t last = atomic_load(&queue->last);
+
+    memcpy(place(queue, last), item, queue->item_size);
+    atomic_store(&queue->last, last + 1);
+}
+
+static size_t take(struct queue *queue, void *items, size_t most)
+{
+    size_t first = atomic_load(&queue->first);
+    size_t size = queue_size(queue);
+    size_t count = size < most ? size : most;
+    unsigned char *item = items;
+
+    for (size_t i = 0; i < count; i++) {
+        memcpy(item, place(queue, first + i), queue->item_size);
+        item += queue->item_size;
+    }
+    atomic_store(&queue->first, first + count);
+    return count;
+}
+
+/* Closes the gap from the front, where one store ends it. */
+static bool take_out(struct queue *queue, const void *item)
+{
+    size_t first = atomic_load(&queue->first);
+    size_t found = first;
+
+    while (found != atomic_load(&queue->last) &&
+           memcmp(place(queue, found), item, queue->item_size) != 0)
+        found++;
+    if (found == atomic_load(&queue->last))
+        return false;
+    for (; found != first; found--)
+        memcpy(place(queue, found), place(queue, found - 1),
+               queue->item_size);
+    atomic_store(&queue->first, first + 1);
+    return true;
+}
+
+/* ------------------------------------------- sleep and wake -- */
+
+/*
+ * With the lock held, which is free while the caller sleeps.  Returns
+ * 0, and the caller must look again, or ETIMEDOUT.
+ */
+static int sleep_among(struct queue *queue, struct sleepers *sleepers,
+                       double deadline)
+{
+    int error;
+
+    sleepers->asleep++;
+    lock_release(&queue->lock);
+    error = clock_sem_wait(&sleepers->wake, clock_left(deadline));
+    lock_acquire(&queue->lock);
+    if (error == 0)
+        sleepers->coming = 0;
+    else if (sleepers->asleep > 0)
+        sleepers->asleep--;
+    return error;
+}
+
+/*
+ * With the lock held: whether to wake somebody when it is released.
+ * One at a time is on the way, and wakes the next when it is here and
+ * there is more to do: so a burst of items costs the producer one
+ * system call, not one for each.
+ */
+static bool call_one(struct sleepers *sleepers, bool needed)
+{
+    if (!needed || sleepers->asleep == 0 || sleepers->coming > 0)
+        return false;
+    sleepers->asleep--;
+    sleepers->coming = 1;
+    return true;
+}
+
+/*
+ * Gives the lock back, after any change: wakes a consumer if there is
+ * an item, and a producer if there is a place.
+ */
+static void release(struct queue *queue)
+{
+    size_t size = queue_size(queue);
+    bool consumer = call_one(&queue->consumers, size > 0);
+    bool producer = call_one(&queue->producers, size < queue->capacity);
+
+    lock_release(&queue->lock);
+    if (consumer)
+        sem_post(&queue->consumers.wake);
+    if (producer)
+        sem_post(&queue->producers.wake);
+}
+
+/* -------------------------------------------------- put and get -- */
+
+int queue_put(struct queue *queue, const void *item, double timeout)
+{
+    double deadline = clock_deadline(timeout);
+    int error = 0;
+
+    lock_acquire(&queue->lock);
+    while (!queue->closed && error == 0 &&
+           queue_size(queue) == queue->capacity)
+        error = sleep_among(queue, &queue->producers, deadline);
+    if (queue->closed) {
+        error = EPIPE;
+    } else if (queue_size(queue) < queue->capacity) {
+        append(queue, item);
+        error = 0;
+    }
+    release(queue);
+    return error;
+}
+
+int queue_get_many(struct queue *queue, void *items, size_t most,
+                   size_t *taken, double timeout)
+{
+    double deadline = clock_deadline(timeout);
+    int error = 0;
+
+    lock_acquire(&queue->lock);
+    while (!queue->closed && error == 0 && queue_size(queue) == 0)
+        error = sleep_among(queue, &queue->consumers, deadline);
+    *taken = take(queue, items, most);
+    if (*taken > 0)
+        error = 0;
+    else if (queue->closed)
+        error = EPIPE;
+    release(queue);
+    return error;
+}
+
+int queue_get(struct queue *queue, void *item, double timeout)
+{
+    size_t taken;
+
+    return queue_get_many(queue, item, 1, &taken, timeout);
+}
+
+bool queue_remove(struct queue *queue, const void *item)
+{
+    bool found;
+
+    lock_acquire(&queue->lock);
+    found = take_out(queue, item);
+    release(queue);
+    return found;
+}
+
+static void wake_all(struct sleepers *sleepers)
+{
+    for (; sleepers->asleep > 0; sleepers->asleep--)
+        sem_post(&sleepers->wake);
+}
+
+void queue_close(struct queue *queue)
+{
+    lock_acquire(&queue->lock);
+    queue->closed = true;
+    wake_all(&queue->consumers);
+    wake_all(&queue->producers);
+    lock_release(&queue->lock);
+}
+
+/*
+ * The dead may have been the one that was coming, and its token may be
+ * lost, or was not posted yet.
+ */
+void queue_recover(struct queue *queue)
+{
+    lock_acquire(&queue->lock);
+    queue->consumers.coming = 0;
+    queue->producers.coming = 0;
+    release(queue);
+}
