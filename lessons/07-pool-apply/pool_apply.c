@@ -13,16 +13,14 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "checked.h"
 #include "gauge.h"
 #include "lesson.h"
 #include "pool.h"
-#include "shared.h"
 
 enum { WORKERS_MAX = 64, TASKS_MAX = 100 };
 
@@ -278,7 +276,7 @@ int main(int argc, char **argv)
     };
 
     lesson_begin(&lesson, argc, argv);
-    board = check_pointer(shared_alloc(sizeof *board), "mmap");
+    board = xshared_alloc(sizeof *board);
     PART("apply: wait for each task", part_apply);
     PART("apply_async: hand over all, then close and join",
          part_apply_async);
