@@ -30,14 +30,16 @@ static int threads; /* 1: workers are threads, not processes */
 static struct pool *pool;
 
 /* What the tasks leave behind, in memory that the workers share. */
-static struct board {
+struct board {
     struct gauge busy; /* tasks that run at the same time */
     atomic_int begun;  /* how many of the runs below */
     struct run {
         int id; /* the process's, or the thread's */
         double begin, end;
     } runs[2 * TASKS_MAX];
-} * board;
+};
+
+static struct board *board;
 
 static int task(const void *arg, void *result)
 {
@@ -99,23 +101,18 @@ static void part_apply(void)
 
 static atomic_int finished, dropped; /* tasks, as callbacks tell */
 
-static int count_one(struct future *future, void *counter)
-{
-    (void)future;
-    atomic_fetch_add((atomic_int *)counter, 1);
-    return 0;
-}
-
 static int on_success(struct future *future, void *context)
 {
-    (void)context;
-    return count_one(future, &finished);
+    (void)future, (void)context;
+    atomic_fetch_add(&finished, 1);
+    return 0;
 }
 
 static int on_error(struct future *future, void *context)
 {
-    (void)context;
-    return count_one(future, &dropped);
+    (void)future, (void)context;
+    atomic_fetch_add(&dropped, 1);
+    return 0;
 }
 
 static int apply_async(int number)

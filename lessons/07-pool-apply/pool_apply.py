@@ -34,5 +34,5 @@ if __name__ == "__main__":
     pool = Pool(3)
     later = [pool.apply_async(task) for _ in range(30)]
     time.sleep(2 * UNIT); pool.terminate(); pool.join()  # drops most of the 30
-    claim(raises(mp.TimeoutError, later[-1].get, 2 * UNIT), "CPython: its waiters are not told")
+    claim(raises(mp.TimeoutError, later[-1].get, 2 * UNIT), "CPython: its waiter is not told")
     claim(not mp.active_children() + threading.enumerate()[1:], "after terminate no worker is left")
