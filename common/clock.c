@@ -6,10 +6,7 @@
 #include "clock.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <time.h>
-
-#include "cpu.h"
 
 /* Longer waits are cut in pieces: time_t holds every piece. */
 static const double PIECE = 3600;
@@ -57,16 +54,6 @@ void clock_sleep(double seconds)
     }
 }
 
-static bool try_for_a_while(sem_t *semaphore)
-{
-    for (int look = cpu_spins(); look > 0; look--) {
-        if (sem_trywait(semaphore) == 0)
-            return true;
-        cpu_relax();
-    }
-    return false;
-}
-
 int clock_sem_wait(sem_t *semaphore, double timeout)
 {
     double deadline, left;
@@ -75,8 +62,6 @@ int clock_sem_wait(sem_t *semaphore, double timeout)
         return 0;
     if (timeout <= 0)
         return ETIMEDOUT;
-    if (try_for_a_while(semaphore))
-        return 0;
     if (timeout == INFINITY) {
         while (sem_wait(semaphore) != 0)
             continue; /* EINTR: nothing else can go wrong */

@@ -31,8 +31,8 @@ double clock_left(double deadline);
 void clock_sleep(double seconds);
 
 /*
- * Takes one from the semaphore, or waits until there is one.  Looks
- * cpu_spins() times before it sleeps.  Returns 0 or ETIMEDOUT.
+ * Takes one from the semaphore, or sleeps until there is one.
+ * Returns 0 or ETIMEDOUT.
  */
 int clock_sem_wait(sem_t *semaphore, double timeout);
 

@@ -19,7 +19,7 @@ int cpu_count(void)
 
 int cpu_spins(void)
 {
-    enum { UNKNOWN = -1, SPINS = 200 };
+    enum { UNKNOWN = -1, SPINS = 500 };
     static atomic_int spins = UNKNOWN;
     int known = atomic_load_explicit(&spins, memory_order_relaxed);
 

@@ -39,6 +39,8 @@ int pool_start(struct pool *pool, const struct job *job,
     if (!slot->has_returned)
         sem_init(&slot->returned, 1, 0);
     slot->has_returned = true;
+    while (sem_trywait(&slot->returned) == 0)
+        continue; /* from one who saw that it was done before */
     slot->job = *job;
     slot->future = future;
     slot->waited_for = future == NULL;

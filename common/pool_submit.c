@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "pool_internal.h"
 
 int pool_check_job(struct pool *pool, const struct job *job)
@@ -196,14 +197,23 @@ static int reserve_slot(struct pool *pool, struct job *job,
     return number;
 }
 
+static void await_return(struct slot *slot)
+{
+    int look = cpu_spins();
+
+    while (look-- > 0 && atomic_load(&slot->state) != DONE)
+        cpu_relax();
+    while (atomic_load(&slot->state) != DONE)
+        clock_sem_wait(&slot->returned, INFINITY);
+}
+
 static int apply_by_slot(struct pool *pool, int number, void *result)
 {
     struct slot *slot = pool_slot(pool, number);
     const struct outcome *outcome = &slot->outcome;
     int error;
 
-    while (atomic_load(&slot->state) != DONE)
-        clock_sem_wait(&slot->returned, INFINITY);
+    await_return(slot);
     error = task_set_message(outcome->error, outcome->message);
     if (error == 0 && result != NULL)
         memcpy(result, pool_results(slot), slot->job.result_size);

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "lock.h"
 #include "shared.h"
 
@@ -34,7 +35,7 @@ struct sleepers {
 
     /* Protected by the queue's lock. */
     size_t asleep; /* and not woken */
-    size_t coming; /* woken, and not yet here: 0 or 1 */
+    bool coming;   /* one that is awake is about to look */
 };
 
 struct queue {
@@ -147,6 +148,34 @@ static bool take_out(struct queue *queue, const void *item)
 
 /* ------------------------------------------- sleep and wake -- */
 
+static bool can_get(const struct queue *queue)
+{
+    return queue_size(queue) > 0 || queue->closed;
+}
+
+static bool can_put(const struct queue *queue)
+{
+    return queue_size(queue) < queue->capacity || queue->closed;
+}
+
+/*
+ * With the lock held, which is free meanwhile.  Looks for a short time
+ * before anybody sleeps: to wake a sleeper costs more than most tasks.
+ * One at a time, the others would only disturb.
+ */
+static void look_around(struct queue *queue, struct sleepers *sleepers,
+                        bool (*ready)(const struct queue *))
+{
+    if (sleepers->coming)
+        return;
+    sleepers->coming = true;
+    lock_release(&queue->lock);
+    for (int look = cpu_spins(); look > 0 && !ready(queue); look--)
+        cpu_relax();
+    lock_acquire(&queue->lock);
+    sleepers->coming = false;
+}
+
 /*
  * With the lock held, which is free while the caller sleeps.  Returns
  * 0, and the caller must look again, or ETIMEDOUT.
@@ -161,10 +190,24 @@ static int sleep_among(struct queue *queue, struct sleepers *sleepers,
     error = clock_sem_wait(&sleepers->wake, clock_left(deadline));
     lock_acquire(&queue->lock);
     if (error == 0)
-        sleepers->coming = 0;
+        sleepers->coming = false;
     else if (sleepers->asleep > 0)
         sleepers->asleep--;
     return error;
+}
+
+/* With the lock held: until it can be done, or the time is over. */
+static void wait_until(struct queue *queue, struct sleepers *sleepers,
+                       bool (*ready)(const struct queue *),
+                       double timeout)
+{
+    double deadline = clock_deadline(timeout);
+    int error = timeout > 0 ? 0 : ETIMEDOUT;
+
+    if (error == 0 && cpu_spins() > 0 && !ready(queue))
+        look_around(queue, sleepers, ready);
+    while (error == 0 && !ready(queue))
+        error = sleep_among(queue, sleepers, deadline);
 }
 
 /*
@@ -175,10 +218,10 @@ static int sleep_among(struct queue *queue, struct sleepers *sleepers,
  */
 static bool call_one(struct sleepers *sleepers, bool needed)
 {
-    if (!needed || sleepers->asleep == 0 || sleepers->coming > 0)
+    if (!needed || sleepers->asleep == 0 || sleepers->coming)
         return false;
     sleepers->asleep--;
-    sleepers->coming = 1;
+    sleepers->coming = true;
     return true;
 }
 
@@ -203,19 +246,16 @@ static void release(struct queue *queue)
 
 int queue_put(struct queue *queue, const void *item, double timeout)
 {
-    double deadline = clock_deadline(timeout);
     int error = 0;
 
     lock_acquire(&queue->lock);
-    while (!queue->closed && error == 0 &&
-           queue_size(queue) == queue->capacity)
-        error = sleep_among(queue, &queue->producers, deadline);
-    if (queue->closed) {
+    wait_until(queue, &queue->producers, can_put, timeout);
+    if (queue->closed)
         error = EPIPE;
-    } else if (queue_size(queue) < queue->capacity) {
+    else if (queue_size(queue) == queue->capacity)
+        error = ETIMEDOUT;
+    else
         append(queue, item);
-        error = 0;
-    }
     release(queue);
     return error;
 }
@@ -223,17 +263,13 @@ int queue_put(struct queue *queue, const void *item, double timeout)
 int queue_get_many(struct queue *queue, void *items, size_t most,
                    size_t *taken, double timeout)
 {
-    double deadline = clock_deadline(timeout);
     int error = 0;
 
     lock_acquire(&queue->lock);
-    while (!queue->closed && error == 0 && queue_size(queue) == 0)
-        error = sleep_among(queue, &queue->consumers, deadline);
+    wait_until(queue, &queue->consumers, can_get, timeout);
     *taken = take(queue, items, most);
-    if (*taken > 0)
-        error = 0;
-    else if (queue->closed)
-        error = EPIPE;
+    if (*taken == 0)
+        error = queue->closed ? EPIPE : ETIMEDOUT;
     release(queue);
     return error;
 }
@@ -277,7 +313,7 @@ void queue_close(struct queue *queue)
 void queue_recover(struct queue *queue)
 {
     lock_acquire(&queue->lock);
-    queue->consumers.coming = 0;
-    queue->producers.coming = 0;
+    queue->consumers.coming = false;
+    queue->producers.coming = false;
     release(queue);
 }
