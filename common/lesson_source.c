@@ -15,7 +15,7 @@
 
 extern const char *const lesson_source[];
 
-enum { FUNCTIONS_MAX = 128, LINE_MAX_SHOWN = 512 };
+enum { FUNCTIONS_MAX = 128 };
 
 struct function {
     const char *name;
@@ -184,36 +184,25 @@ static struct function *next_to_read(void)
 
 /* ---------------------------------------------------- printing -- */
 
+/* As it stands in the file: 72 columns leave no room for a margin. */
 static void print_function(struct function *function)
 {
-    char text[LINE_MAX_SHOWN];
-
     function->printed = true;
-    for (size_t i = function->comment; i <= function->end; i++) {
-        const char *line = lesson_source[i];
-
-        snprintf(text, sizeof text, "  |%s%s",
-                 line[0] != '\0' ? " " : "", line);
-        speech_line(text);
-    }
+    speech_line("");
+    for (size_t i = function->comment; i <= function->end; i++)
+        speech_line(lesson_source[i]);
 }
 
 void source_print(const char *name)
 {
     struct function *function;
-    bool first = true;
 
     if (function_count == 0)
         find_functions();
     want(name, strlen(name));
     while ((function = next_to_read()) != NULL)
         want_mentioned(function);
-    for (size_t i = 0; i < function_count; i++) {
-        if (!functions[i].wanted || functions[i].printed)
-            continue;
-        if (!first)
-            speech_line("  |");
-        print_function(&functions[i]);
-        first = false;
-    }
+    for (size_t i = 0; i < function_count; i++)
+        if (functions[i].wanted && !functions[i].printed)
+            print_function(&functions[i]);
 }

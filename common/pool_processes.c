@@ -174,18 +174,16 @@ static void settle_hand(struct pool *pool, int worker, int number,
     }
 }
 
-static void bury(struct pool *pool, int worker, int status)
+static void bury(struct pool *pool, int worker, pid_t pid, int status)
 {
-    struct worker *record = &pool->floor->workers[worker - 1];
     struct crew *crew = pool->crew;
     struct outcome death = {.error = EOWNERDEAD};
-    int number = atomic_load(&record->slot);
+    int number = atomic_load(&pool->floor->workers[worker - 1].slot);
 
-    describe_death(&death, worker, record->pid, status);
+    describe_death(&death, worker, pid, status);
     pthread_mutex_lock(&pool->lock);
     if (pool->terminated)
         death = pool->dropped;
-    record->pid = 0;
     pthread_mutex_unlock(&pool->lock);
     crew->living--;
     queue_recover(pool->tasks);
@@ -195,16 +193,23 @@ static void bury(struct pool *pool, int worker, int status)
     pool_notify(POOL_WORKER_ENDED, worker, 0);
 }
 
-/* With the lock: nobody may kill a pid that is another's by now. */
-static bool reap(struct pool *pool, pid_t pid, int *status)
+/*
+ * Returns the pid that the worker had, or 0 while it lives.  With the
+ * lock, so that nobody kills a pid that is another's by now.
+ */
+static pid_t reap(struct pool *pool, struct worker *worker, int *status)
 {
-    pid_t reaped;
+    pid_t pid;
 
     *status = STATUS_LOST;
     pthread_mutex_lock(&pool->lock);
-    reaped = waitpid(pid, status, WNOHANG);
+    pid = worker->pid;
+    if (pid != 0 && waitpid(pid, status, WNOHANG) == 0)
+        pid = 0;
+    if (pid != 0)
+        worker->pid = 0;
     pthread_mutex_unlock(&pool->lock);
-    return reaped != 0;
+    return pid;
 }
 
 static int bury_the_dead(struct pool *pool)
@@ -212,10 +217,10 @@ static int bury_the_dead(struct pool *pool)
     int dead = 0, status;
 
     for (int i = 0; i < pool->workers; i++) {
-        pid_t pid = pool->floor->workers[i].pid;
+        pid_t pid = reap(pool, &pool->floor->workers[i], &status);
 
-        if (pid != 0 && reap(pool, pid, &status)) {
-            bury(pool, i + 1, status);
+        if (pid != 0) {
+            bury(pool, i + 1, pid, status);
             dead++;
         }
     }

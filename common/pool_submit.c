@@ -22,6 +22,15 @@ int pool_check_job(struct pool *pool, const struct job *job)
     return 0;
 }
 
+/* Who gives a place back looks whether somebody is held back. */
+static void await_place(struct pool *pool)
+{
+    atomic_fetch_add(&pool->held_back, 1);
+    while (atomic_load(&pool->places) == 0 && !pool->closed)
+        pthread_cond_wait(&pool->place_free, &pool->lock);
+    atomic_fetch_sub(&pool->held_back, 1);
+}
+
 /*
  * Called with the lock held; waits for a place unless the caller is
  * one of those that make places.
@@ -29,11 +38,8 @@ int pool_check_job(struct pool *pool, const struct job *job)
 static int admit(struct pool *pool, struct job *job, bool *holds_place)
 {
     *holds_place = !pool_is_served_here(pool);
-    atomic_fetch_add(&pool->held_back, 1);
-    while (*holds_place && atomic_load(&pool->places) == 0 &&
-           !pool->closed)
-        pthread_cond_wait(&pool->place_free, &pool->lock);
-    atomic_fetch_sub(&pool->held_back, 1);
+    if (*holds_place && atomic_load(&pool->places) == 0)
+        await_place(pool);
     if (pool->closed)
         return EPIPE;
     if (*holds_place)

@@ -44,6 +44,15 @@ static void die_with(pid_t parent)
         _exit(EXIT_REFUSED);
 }
 
+/* Unless another thread is printing: that one may take for ever. */
+static void flush_stdout(void)
+{
+    if (ftrylockfile(stdout) != 0)
+        return;
+    fflush(stdout);
+    funlockfile(stdout);
+}
+
 int process_start(struct process *process, process_function *run,
                   void *arg)
 {
@@ -51,7 +60,7 @@ int process_start(struct process *process, process_function *run,
     pid_t parent = getpid();
     int error = 0;
 
-    fflush(stdout);
+    flush_stdout();
     *process = (struct process){0};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

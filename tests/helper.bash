@@ -109,6 +109,115 @@ finish_lesson() {
     stderr=$(cat "$BATS_TEST_TMPDIR/stderr")
 }
 
+# --------------------------------------------- what a lesson says --
+
+# claims <OUTPUT: "ok SENTENCE" or "FAILED SENTENCE", a line each.
+claims() {
+    awk '
+        function flush() { if (claim != "") print claim; claim = "" }
+        /^    (ok|FAILED) / { flush(); $1 = $1; claim = $0; next }
+        /^            [^ ]/ && claim != "" {
+            $1 = $1; claim = claim " " $0; next
+        }
+        { flush() }
+        END { flush() }'
+}
+
+# essence <OUTPUT: what is the same in every run with these options:
+# titles and claims in their order, the other lines without numbers.
+essence() {
+    local text same='^([^ ]|    (ok|FAILED) |            [^ ])'
+
+    text=$(sed '/^Time line:/,$d')
+    grep -E "$same" <<<"$text"
+    grep -vE "$same" <<<"$text" |
+        sed -E 's/[0-9]+(\.[0-9]+)?/N/g; s/ +/ /g' | sort -u
+}
+
+# transcript_is_current 07: the run shown in the lesson's README.md,
+# from "$ ./lesson-07 ..." on, is what the lesson prints today.
+transcript_is_current() {
+    local shown command
+
+    shown=$(awk -v start="\$ ./lesson-$1" '
+        index($0, start) == 1 { inside = 1 }
+        inside && /^```$/ { exit }
+        inside' "$ROOT/lessons/$1"-*/README.md)
+    read -ra command <<<"${shown%%$'\n'*}"
+    assert_equal "${command[1]}" "./lesson-$1"
+    run -0 lesson "$1" "${command[@]:2}"
+    assert_equal "$(essence <<<"${shown#*$'\n'}")" \
+        "$(essence <<<"$output")"
+}
+
+# assert_usage_error 07 MESSAGE ARGUMENT...: it says this, in one line,
+# and does nothing else.
+assert_usage_error() {
+    run -2 --separate-stderr lesson "$1" "${@:3}"
+    assert_output ""
+    assert_equal "$stderr" "lesson-$1: $2"
+}
+
+# assert_refused TEXT...: after `run -3 --separate-stderr`, one line on
+# stderr that holds each TEXT.
+# shellcheck disable=SC2154 # `run` sets them
+assert_refused() {
+    local text
+
+    assert_equal "${#stderr_lines[@]}" 1
+    for text in "$@"; do
+        assert_regex "$stderr" "$text"
+    done
+}
+
+# assert_svg FILE: it is well-formed, and a picture.
+assert_svg() {
+    run -0 python3 - "$1" <<'END'
+import sys, xml.etree.ElementTree as tree
+assert tree.parse(sys.argv[1]).getroot().tag.endswith("}svg")
+END
+}
+
+# assert_trace FILE: bars nest, arrows lead from a bar to a later one,
+# and every row has a name.
+assert_trace() {
+    run -0 python3 - "$1" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="ascii") as file:
+    events = json.load(file)["traceEvents"]
+
+def of(*phases):
+    return [event for event in events if event["ph"] in phases]
+
+def nanoseconds(microseconds):
+    return round(microseconds * 1000)
+
+rows = {e["tid"] for e in of("M") if e["name"] == "thread_name"}
+assert {e["tid"] for e in of("X", "s", "f")} <= rows, "a row has no name"
+bars = {row: [] for row in rows}
+for e in of("X"):
+    begin = nanoseconds(e["ts"])
+    bars[e["tid"]].append((begin, begin + nanoseconds(e["dur"])))
+assert any(bars.values()), "there is no bar"
+for row in rows:
+    around = []
+    for begin, end in sorted(bars[row], key=lambda bar: (bar[0], -bar[1])):
+        while around and around[-1] <= begin:
+            around.pop()
+        assert begin <= end <= (around or [end])[-1], "bars overlap"
+        around.append(end)
+
+arrows = {phase: {e["id"]: e for e in of(phase)} for phase in "sf"}
+assert arrows["s"].keys() == arrows["f"].keys(), "half an arrow"
+assert len(of("s", "f")) == 2 * len(arrows["s"]), "an arrow comes twice"
+for e in of("s", "f"):
+    at = nanoseconds(e["ts"])
+    assert any(b <= at <= end for b, end in bars[e["tid"]]), "no bar at it"
+for key, start in arrows["s"].items():
+    assert start["ts"] <= arrows["f"][key]["ts"], "it leads back"
+END
+}
+
 # --------------------------------------------------- requirements --
 
 # require COMMAND [PACKAGE]
@@ -122,6 +231,30 @@ require_strace() {
     require strace
     strace -o /dev/null true 2>/dev/null ||
         skip "needs the right to trace processes (ptrace)"
+}
+
+# require_root WHY
+require_root() {
+    ((EUID == 0)) || skip "needs root, $1"
+}
+
+# as_ordinary_user PROGRAM ARGUMENT...: for root, as a user of whom
+# there is no other process; with a copy of the program, which lies
+# where that user can read it.  The array LIMITS has options of prlimit.
+as_ordinary_user() {
+    local user=$((20000 + BASHPID % 20000)) place=$BATS_TEST_TMPDIR
+    local as_user=()
+
+    if ((EUID == 0)); then
+        cp "$1" "$place/"
+        set -- "$place/${1##*/}" "${@:2}"
+        until [ "$place" = "${BATS_RUN_TMPDIR%/*}" ]; do
+            chmod a+rx "$place"
+            place=${place%/*}
+        done
+        as_user=(setpriv "--reuid=$user" "--regid=$user" --clear-groups)
+    fi
+    guarded prlimit "${LIMITS[@]}" "${as_user[@]}" "$@"
 }
 
 # ------------------------------------------------------ left over --
