@@ -35,12 +35,13 @@ struct sleepers {
 
     /* Protected by the queue's lock. */
     size_t asleep; /* and not woken */
-    bool coming;   /* one that is awake is about to look */
+    size_t coming; /* awake, and about to look */
 };
 
 struct queue {
     size_t capacity;
     size_t item_size;
+    size_t cpus; /* no more can come at once */
     struct sleepers consumers;
     struct sleepers producers;
 
@@ -71,6 +72,7 @@ struct queue *queue_create(size_t capacity, size_t item_size)
         return NULL;
     queue->capacity = capacity;
     queue->item_size = item_size;
+    queue->cpus = (size_t)cpu_count();
     sem_init(&queue->consumers.wake, 1, 0);
     sem_init(&queue->producers.wake, 1, 0);
     errno = lock_init(&queue->lock);
@@ -158,6 +160,13 @@ static bool can_put(const struct queue *queue)
     return queue_size(queue) < queue->capacity || queue->closed;
 }
 
+/* Unless queue_recover has begun to count anew. */
+static void has_come(struct sleepers *sleepers)
+{
+    if (sleepers->coming > 0)
+        sleepers->coming--;
+}
+
 /*
  * With the lock held, which is free meanwhile.  Looks for a short time
  * before anybody sleeps: to wake a sleeper costs more than most tasks.
@@ -166,14 +175,14 @@ static bool can_put(const struct queue *queue)
 static void look_around(struct queue *queue, struct sleepers *sleepers,
                         bool (*ready)(const struct queue *))
 {
-    if (sleepers->coming)
+    if (sleepers->coming > 0)
         return;
-    sleepers->coming = true;
+    sleepers->coming++;
     lock_release(&queue->lock);
     for (int look = cpu_spins(); look > 0 && !ready(queue); look--)
         cpu_relax();
     lock_acquire(&queue->lock);
-    sleepers->coming = false;
+    has_come(sleepers);
 }
 
 /*
@@ -190,7 +199,7 @@ static int sleep_among(struct queue *queue, struct sleepers *sleepers,
     error = clock_sem_wait(&sleepers->wake, clock_left(deadline));
     lock_acquire(&queue->lock);
     if (error == 0)
-        sleepers->coming = false;
+        has_come(sleepers);
     else if (sleepers->asleep > 0)
         sleepers->asleep--;
     return error;
@@ -211,35 +220,42 @@ static void wait_until(struct queue *queue, struct sleepers *sleepers,
 }
 
 /*
- * With the lock held: whether to wake somebody when it is released.
- * One at a time is on the way, and wakes the next when it is here and
- * there is more to do: so a burst of items costs the producer one
- * system call, not one for each.
+ * With the lock held: how many to wake when it is released.  Those on
+ * their way count, and there is no use in more than can run at once:
+ * whoever comes calls the next.  So a burst of items makes a system
+ * call or two, and not one for each item.
  */
-static bool call_one(struct sleepers *sleepers, bool needed)
+static size_t call_up(struct queue *queue, struct sleepers *sleepers,
+                      size_t work)
 {
-    if (!needed || sleepers->asleep == 0 || sleepers->coming)
-        return false;
-    sleepers->asleep--;
-    sleepers->coming = true;
-    return true;
+    size_t most = work < queue->cpus ? work : queue->cpus;
+    size_t called = 0;
+
+    while (sleepers->asleep > 0 && sleepers->coming < most) {
+        sleepers->asleep--;
+        sleepers->coming++;
+        called++;
+    }
+    return called;
 }
 
-/*
- * Gives the lock back, after any change: wakes a consumer if there is
- * an item, and a producer if there is a place.
- */
+static void wake(struct sleepers *sleepers, size_t count)
+{
+    while (count-- > 0)
+        sem_post(&sleepers->wake);
+}
+
+/* Gives the lock back after a change, and wakes whom it concerns. */
 static void release(struct queue *queue)
 {
     size_t size = queue_size(queue);
-    bool consumer = call_one(&queue->consumers, size > 0);
-    bool producer = call_one(&queue->producers, size < queue->capacity);
+    size_t consumers = call_up(queue, &queue->consumers, size);
+    size_t producers =
+        call_up(queue, &queue->producers, queue->capacity - size);
 
     lock_release(&queue->lock);
-    if (consumer)
-        sem_post(&queue->consumers.wake);
-    if (producer)
-        sem_post(&queue->producers.wake);
+    wake(&queue->consumers, consumers);
+    wake(&queue->producers, producers);
 }
 
 /* -------------------------------------------------- put and get -- */
@@ -291,29 +307,24 @@ bool queue_remove(struct queue *queue, const void *item)
     return found;
 }
 
-static void wake_all(struct sleepers *sleepers)
-{
-    for (; sleepers->asleep > 0; sleepers->asleep--)
-        sem_post(&sleepers->wake);
-}
-
 void queue_close(struct queue *queue)
 {
     lock_acquire(&queue->lock);
     queue->closed = true;
-    wake_all(&queue->consumers);
-    wake_all(&queue->producers);
+    wake(&queue->consumers, queue->consumers.asleep);
+    wake(&queue->producers, queue->producers.asleep);
+    queue->consumers.asleep = queue->producers.asleep = 0;
     lock_release(&queue->lock);
 }
 
 /*
- * The dead may have been the one that was coming, and its token may be
- * lost, or was not posted yet.
+ * The dead may have been among those that were coming, and its token
+ * may be lost, or was not posted yet.
  */
 void queue_recover(struct queue *queue)
 {
     lock_acquire(&queue->lock);
-    queue->consumers.coming = false;
-    queue->producers.coming = false;
+    queue->consumers.coming = 0;
+    queue->producers.coming = 0;
     release(queue);
 }
