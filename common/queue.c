@@ -319,7 +319,8 @@ void queue_close(struct queue *queue)
 
 /*
  * The dead may have been among those that were coming, and its token
- * may be lost, or was not posted yet.
+ * lost; or it had called others up and died before it woke them, and
+ * those sleep uncounted.
  */
 void queue_recover(struct queue *queue)
 {
@@ -327,4 +328,6 @@ void queue_recover(struct queue *queue)
     queue->consumers.coming = 0;
     queue->producers.coming = 0;
     release(queue);
+    wake(&queue->consumers, queue->cpus);
+    wake(&queue->producers, queue->cpus);
 }

@@ -11,13 +11,14 @@ titles=(
 
 # The claims of a run with WORKERS, TASKS, ROUNDS and KIND.
 expected_claims() {
-    local exactly=exactly
+    local exactly=exactly rounds=rounds
 
+    (($3 > 1)) || rounds=round
     (($2 >= 2 * $1)) || exactly="no more than"
     cat <<END
 ok apply runs one task at a time
 ok apply took at least $2 u
-ok $3 rounds of 1 u, and at most half as long again
+ok $3 $rounds of 1 u, and at most half as long again
 ok never more than $1 tasks at once
 ok $exactly $1 $4 did all $((2 * $2)) tasks
 ok join before close is refused

@@ -188,7 +188,8 @@ static void claim_rounds(int count, int size)
         count, size, took, took - rounds);
     saw("%.2f u in rounds of %.2f u", took, sum / count);
     claim(took >= rounds && took <= bound,
-          "%d rounds of 1 u, and at most half as long again", rounds);
+          "%d round%s of 1 u, and at most half as long again", rounds,
+          rounds == 1 ? "" : "s");
 }
 
 static void part_apply_async(void)
