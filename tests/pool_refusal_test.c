@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "pool_help.h"
 
@@ -100,13 +101,14 @@ static void expect_alone(void)
     expect_childless();
 }
 
+/* As setrlimit, whose `which` has another type in each C library. */
 static void set_limit(int which, rlim_t limit)
 {
     struct rlimit now;
 
-    expect_int(getrlimit(which, &now), 0);
+    expect_int(syscall(SYS_prlimit64, 0, which, NULL, &now), 0);
     now.rlim_cur = limit;
-    expect_int(setrlimit(which, &now), 0);
+    expect_int(syscall(SYS_prlimit64, 0, which, &now, NULL), 0);
 }
 
 /*

@@ -506,7 +506,7 @@ static void expect_progress(void)
 
 static void kill_one(int number)
 {
-    clock_sleep((rand() % 300) * 1e-6);
+    clock_sleep((double)(random() % 300) * 1e-6);
     expect_int(process_kill(&users[number]), 0);
     expect_int(process_join(&users[number], limit), 0);
     expect_int(users[number].exitcode, -SIGKILL);
@@ -566,7 +566,7 @@ static void killed_users_lose_and_tear_nothing(void)
 {
     begin_killing();
     for (int i = 0; i < KILLS; i++) {
-        int victim = rand() % USERS;
+        int victim = (int)(random() % USERS);
 
         kill_one(victim);
         start_user(victim);
@@ -583,8 +583,8 @@ static void those_who_are_left_go_on_after_a_kill(void)
     for (int round = 0; round < 40; round++) {
         begin_killing();
         expect_progress();
-        kill_one(rand() % 2);
-        kill_one(2 + rand() % 2);
+        kill_one((int)(random() % 2));
+        kill_one(2 + (int)(random() % 2));
         expect_progress();
         for (int i = 0; i < USERS; i++) {
             process_kill(&users[i]);
