@@ -79,7 +79,7 @@ static void callbacks_run_once_in_the_order_added(const void *kind)
     expect_int(atomic_load(&order.next), 5);
 }
 
-/* ------------------------------------------------------ by whom -- */
+/* -------------------------------------------------- by whom -- */
 
 static int worker_and_tid(const void *arg, void *result)
 {
@@ -249,7 +249,7 @@ static void a_callback_added_at_the_end_runs_once(const void *kind)
     expect_int(atomic_load(&calls), EACH * ROUNDS);
 }
 
-/* ------------------------------------------------- that go wrong -- */
+/* --------------------------------------------- that go wrong -- */
 
 static int fail_to_call(struct future *future, void *context)
 {
@@ -281,7 +281,7 @@ static void release_stderr(FILE *file, int before, char *text,
     rewind(file);
     length = fread(text, 1, size - 1, file);
     text[length] = '\0';
-    fclose(file);
+    (void)fclose(file);
 }
 
 static void a_failing_callback_is_reported(const void *kind)
@@ -357,7 +357,7 @@ static void apply_async_calls_the_one_that_fits(const void *kind)
     expect_int(atomic_load(&seen[2].bad), -1); /* dropped */
 }
 
-/* -------------------------------------------------- and waiting -- */
+/* ---------------------------------------------- and waiting -- */
 
 static sem_t door; /* in front of a slow callback */
 static atomic_int tid_of_main;
@@ -429,7 +429,7 @@ static void a_slow_callback_delays_only_callbacks(const void *kind)
     expect_int(atomic_load(&others), is_processes(kind));
 }
 
-/* ---------------------------------------------- a callback submits -- */
+/* ------------------------------------------ a callback submits -- */
 
 enum { BRANCHES = 500, DEPTH = 2000 };
 

@@ -149,7 +149,7 @@ static void cancel_and_begin_exclude_each_other(const void *kind)
     shared_free(runs, ROUNDS * sizeof *runs);
 }
 
-/* ------------------------------------------------------ terminate -- */
+/* -------------------------------------------------- terminate -- */
 
 /* One who waits for something of the pool, and what came of it. */
 struct waiter {

@@ -67,7 +67,7 @@ static void finish_crew(struct pool *pool)
     expect_childless();
 }
 
-/* ----------------------------------------------- one worker dies -- */
+/* ------------------------------------------- one worker dies -- */
 
 static int worker_at_gate(const void *arg, void *result)
 {
@@ -225,7 +225,7 @@ static void idle_workers_may_be_killed(void)
     finish_crew(pool);
 }
 
-/* ------------------------------------------------- inside a map -- */
+/* --------------------------------------------- inside a map -- */
 
 enum { ITEMS = 100 };
 
@@ -285,7 +285,7 @@ static void a_death_in_map_fails_one_item(void)
     finish_crew(pool);
 }
 
-/* ------------------------------------------- at any moment at all -- */
+/* --------------------------------------- at any moment at all -- */
 
 enum { TASKS = 2000 };
 
@@ -544,7 +544,7 @@ static void no_moment_for_it_to_die_leaves_workers(void)
     }
 }
 
-/* ----------------------------------------- the program's own affairs */
+/* ------------------------------- the program's own affairs -- */
 
 static void *open_briefly(void *arg)
 {
@@ -679,7 +679,7 @@ static int map_names(const void *arg, void *result)
     expect(maps != NULL);
     while (fgets(line, sizeof line, maps) != NULL)
         expect(strstr(line, "/dev/shm") == NULL);
-    fclose(maps);
+    (void)fclose(maps);
     return 0;
 }
 

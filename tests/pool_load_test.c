@@ -98,7 +98,7 @@ static void many_items_are_mapped(const void *kind)
     close_books(false);
 }
 
-/* ------------------------------------------------- interrupted -- */
+/* --------------------------------------------- interrupted -- */
 
 static atomic_int alarms;
 
@@ -163,7 +163,7 @@ static void nothing_is_lost_in_a_storm_of_signals(const void *kind)
     expect(atomic_load(&alarms) > 0);
 }
 
-/* ------------------------------------------------ bounded memory -- */
+/* -------------------------------------------- bounded memory -- */
 
 struct producer {
     struct pool *pool;
@@ -254,8 +254,8 @@ static long memory_of(pid_t pid, const char *which)
         test_skip("needs /proc/PID/smaps_rollup");
     while (fgets(line, sizeof line, file) != NULL)
         if (strncmp(line, which, strlen(which)) == 0)
-            size = atol(line + strlen(which));
-    fclose(file);
+            size = strtol(line + strlen(which), NULL, 10);
+    (void)fclose(file);
     expect(size >= 0);
     return size;
 }
