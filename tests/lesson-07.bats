@@ -98,7 +98,7 @@ END
     assert_equal "$(sed '/^Time line/,$d' <<<"$output" | grep '^[^ ]')" \
         "$(printf '%s\n' "${titles[@]}")"
     picture=$(sed '1,/^Time line: 1 u is 0.01 s$/d' <<<"$output")
-    assert_equal "$(grep -E '^  [a-z0-9].* ' <<<"$picture" | grep -v '|')" \
+    assert_equal "$(grep -E '^  [a-z0-9].* ' <<<"$picture" | grep -v '^  worker ')" \
         "$(printf '  %s\n' "${titles[@]}")"
 }
 
