@@ -15,6 +15,7 @@ static const struct {
     const char *name;
     const char *advice;
 } errors[] = {
+    {0, "no error", ""},
     {EACCES, "EACCES", "check the permissions"},
     {EADDRINUSE, "EADDRINUSE", "choose another port"},
     {EAGAIN, "EAGAIN",
@@ -40,6 +41,7 @@ static const struct {
     {ENOSPC, "ENOSPC", "free some space"},
     {ENOSYS, "ENOSYS", "this needs Linux 5.10 or later"},
     {ENOTDIR, "ENOTDIR", "check the path"},
+    {ENOTRECOVERABLE, "ENOTRECOVERABLE", ""},
     {EOVERFLOW, "EOVERFLOW", ""},
     {EOWNERDEAD, "EOWNERDEAD", ""},
     {EPERM, "EPERM", ""},

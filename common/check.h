@@ -20,7 +20,7 @@ enum {
     EXIT_INTERRUPTED = 130 /* Ctrl-C, as the shell counts it */
 };
 
-/* "EAGAIN" for EAGAIN; "error 4711" for a number it does not know. */
+/* "EAGAIN" for EAGAIN, "no error" for 0, "error 4711" when unknown. */
 const char *error_name(int error);
 
 /* What the user can do about it, or "". */
