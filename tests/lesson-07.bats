@@ -275,10 +275,14 @@ asked() {
 }
 
 # drawn <FILE: titles, rows and tasks of a picture, without the tasks
-# that terminate has let begin, which differ from run to run.
+# that terminate has let begin, which differ from run to run.  A worker
+# that came late to a part may have no row there.
 drawn() {
     awk '/class="part"/ { cut = /terminate/ }
-         /class="(head|part|row)"/ { gsub(/<[^>]*>/, ""); print }
+         /class="(head|part|row)"/ {
+             gsub(/<[^>]*>/, "")
+             if (!seen[$0]++) print
+         }
          /<title>worker/ && !cut {
              match($0, /task [0-9]+/)
              print substr($0, RSTART, RLENGTH) " was drawn"
