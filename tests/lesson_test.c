@@ -9,15 +9,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <sys/wait.h>
 
 #include "clock.h"
 #include "crowd.h"
+#include "gauge.h"
 #include "lesson.h"
 #include "pool.h"
 #include "process.h"
+#include "shared.h"
 #include "timeline.h"
 
 /* The text that --source shows: not that of the lessons below. */
@@ -266,9 +267,16 @@ static void a_claim_in_a_child_is_refused(void)
 
 enum { CREW = 8, LINES = 150 };
 
+static struct gauge *ready; /* in shared memory */
+
+/* All begin at the same time. */
 static void say_often(int letter)
 {
     char text[61];
+
+    gauge_enter(ready);
+    while (ready->most < CREW)
+        sched_yield();
 
     memset(text, 'a' + letter, sizeof text - 1);
     text[sizeof text - 1] = '\0';
@@ -278,11 +286,13 @@ static void say_often(int letter)
 
 static void lesson_chorus_of_processes(void)
 {
+    ready = check_pointer(shared_alloc(sizeof *ready), "mmap");
     crowd_processes(CREW, say_often);
 }
 
 static void lesson_chorus_of_threads(void)
 {
+    ready = check_pointer(shared_alloc(sizeof *ready), "mmap");
     crowd_threads(CREW, say_often);
 }
 

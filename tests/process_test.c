@@ -354,10 +354,12 @@ static void a_child_has_the_signal_mask_of_its_parent(void)
     expect_int(shows_the_mask(NULL), 2);
 }
 
-static int forget_to_flush(void *unused)
+/* What it prints itself it has to flush itself. */
+static int flush_and_print(void *unused)
 {
     (void)unused;
-    printf("never ");
+    fflush(stdout);
+    printf("never");
     return 0;
 }
 
@@ -367,7 +369,7 @@ static int print_once(void *file)
     setvbuf(stdout, NULL, _IOFBF, BUFSIZ);
     printf("once");
     for (int i = 0; i < 3; i++)
-        expect_int(exitcode_of(start(forget_to_flush, NULL)), 0);
+        expect_int(exitcode_of(start(flush_and_print, NULL)), 0);
     fflush(stdout);
     return 0;
 }

@@ -416,7 +416,7 @@ each_of_100000_items_comes_out_once_and_in_order(const void *kind)
  * that must belong together.  What a consumer has in its hand stands
  * in shared memory, so that it can be counted after its death.
  */
-enum { USERS = 4, SERIALS = 1 << 21, KILLS = 200, WORDS = 16 };
+enum { USERS = 4, SERIALS = 1 << 21, KILLS = 200, WORDS = 1024 };
 
 struct item {
     uint64_t words[WORDS]; /* producer and serial, and the same again */
