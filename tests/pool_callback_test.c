@@ -10,6 +10,7 @@ static struct pool *pool_of_all; /* what the callbacks use */
 struct who {
     atomic_int times;
     atomic_int worker;
+    atomic_int task;
     atomic_int tid;
     atomic_int pid;
 };
@@ -20,6 +21,7 @@ static int note_who(struct future *future, void *context)
 
     (void)future;
     atomic_store(&who->worker, pool_worker());
+    atomic_store(&who->task, (int)pool_task_number());
     atomic_store(&who->tid, own_tid());
     atomic_store(&who->pid, getpid());
     atomic_fetch_add(&who->times, 1);
@@ -99,6 +101,7 @@ static void expect_right_one(const void *kind, const struct who *who,
 {
     expect_int(atomic_load(&who->times), 1);
     expect_int(atomic_load(&who->pid), getpid());
+    expect_int(atomic_load(&who->task), 0); /* it is no part of it */
     expect(atomic_load(&who->tid) != own_tid());
     if (is_processes(kind)) {
         expect_int(atomic_load(&who->worker), 0);

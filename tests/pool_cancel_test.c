@@ -149,6 +149,46 @@ static void cancel_and_begin_exclude_each_other(const void *kind)
     shared_free(runs, ROUNDS * sizeof *runs);
 }
 
+struct canceller {
+    struct future *future;
+    atomic_bool ready;
+};
+
+static void *cancel_as_well(void *arg)
+{
+    struct canceller *canceller = arg;
+
+    atomic_store(&canceller->ready, true);
+    expect(future_cancel(canceller->future));
+    expect(future_done(canceller->future));
+    return NULL;
+}
+
+/* "Is it cancelled now?" has the same answer for everybody. */
+static void two_may_cancel_the_same_task(const void *kind)
+{
+    enum { ROUNDS = 200 };
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(kind, 1);
+    future_free(block_worker(pool));
+    for (int i = 0; i < ROUNDS; i++) {
+        struct canceller canceller = {.future =
+                                          submit_bare(pool, count_run)};
+        pthread_t other = start_thread(cancel_as_well, &canceller);
+
+        while (!atomic_load(&canceller.ready))
+            sched_yield();
+        expect(future_cancel(canceller.future));
+        end_thread(other);
+        future_free(canceller.future);
+    }
+    sem_post(&stage->gate);
+    finish_pool(pool);
+    expect_int(atomic_load(&stage->runs), 0);
+}
+
 /* -------------------------------------------------- terminate -- */
 
 /* One who waits for something of the pool, and what came of it. */
@@ -454,6 +494,7 @@ static const struct test tests[] = {
     BOTH(a_full_pool_can_be_cancelled),
     BOTH(others_are_done_when_some_are_cancelled),
     BOTH(cancel_and_begin_exclude_each_other),
+    BOTH(two_may_cancel_the_same_task),
     BOTH(terminate_tells_all_who_wait),
     BOTH(close_tells_who_waits_for_room),
     BOTH(terminate_tells_who_is_slow_to_hear),

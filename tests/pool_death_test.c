@@ -33,12 +33,13 @@ static struct pool *open_crew(int workers)
 static pid_t pid_of(int worker)
 {
     double end = clock_deadline(PATIENCE);
+    pid_t pid;
 
-    while (atomic_load(&pids[worker]) == 0) {
+    while ((pid = atomic_load(&pids[worker])) == 0) {
         expect(clock_left(end) > 0);
         clock_sleep(0.0005);
     }
-    return atomic_load(&pids[worker]);
+    return pid;
 }
 
 /* One that died a moment ago may be gone before it is noted. */
@@ -544,6 +545,38 @@ static void no_moment_for_it_to_die_leaves_workers(void)
     }
 }
 
+static pid_t program; /* that is about to die */
+
+static void die_in_fork(void)
+{
+    raise(SIGKILL);
+}
+
+static void wait_for_its_death(void)
+{
+    while (getppid() == program)
+        clock_sleep(0.0005);
+}
+
+static void die_with_the_first_fork(double delay)
+{
+    (void)delay;
+    program = getpid();
+    expect_int(pthread_atfork(NULL, die_in_fork, wait_for_its_death),
+               0);
+    open_pool(&pool_processes, CREW);
+}
+
+/* The worker comes too late to be told: it has to see for itself. */
+static void a_worker_born_too_late_ends(void)
+{
+    int status = run_in_child(die_with_the_first_fork, 0);
+
+    expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    expect(waitpid(-1, NULL, __WALL) > 0);
+    expect_int(waitpid(-1, NULL, __WALL), -1);
+}
+
 /* ------------------------------- the program's own affairs -- */
 
 static void *open_briefly(void *arg)
@@ -706,6 +739,7 @@ static const struct test tests[] = {
     TEST(workers_die_with_a_killed_program),
     TEST(workers_die_with_a_program_that_ends),
     TEST(no_moment_for_it_to_die_leaves_workers),
+    TEST(a_worker_born_too_late_ends),
     TEST(the_thread_that_opened_it_may_end),
     TEST(a_program_may_have_threads),
     TEST(sigchld_may_have_been_ignored),

@@ -280,29 +280,26 @@ static inline int entries_of(const char *path)
     return count;
 }
 
-/* ThreadSanitizer starts a thread of its own with the first other. */
-#ifdef __SANITIZE_THREAD__
-enum { NOT_OURS = 1 };
-#else
-enum { NOT_OURS = 0 };
-#endif
-
-/* A thread that was joined may be seen for a moment yet. */
-static inline void until_entries(const char *path, int count)
-{
-    double end = clock_deadline(PATIENCE);
-
-    while (entries_of(path) > count + NOT_OURS) {
-        expect(clock_left(end) > 0);
-        clock_sleep(0.0005);
-    }
-}
-
 /* There is no child, be it alive or a zombie. */
 static inline void expect_childless(void)
 {
     expect_int(waitpid(-1, NULL, WNOHANG | __WALL), -1);
     expect_int(errno, ECHILD);
+}
+
+/*
+ * Nobody is left but the caller.  A thread that was joined may be seen
+ * for a moment yet, and a sanitizer may have one of its own.
+ */
+static inline void expect_alone(void)
+{
+    double end = clock_deadline(PATIENCE);
+
+    expect_childless();
+    while (!SANITIZED && entries_of("/proc/self/task") != 1) {
+        expect(clock_left(end) > 0);
+        clock_sleep(0.0005);
+    }
 }
 
 #endif
