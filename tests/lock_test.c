@@ -228,7 +228,7 @@ static int change_both(void *unused)
 
 static void is_sound_again_after_each_of_many_kills(void)
 {
-    enum { KILLS = 200 };
+    enum { KILLS = 100 };
     struct process crew[3];
 
     open_board();

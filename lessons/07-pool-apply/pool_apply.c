@@ -24,6 +24,9 @@
 
 enum { WORKERS_MAX = 64, TASKS_MAX = 100 };
 
+/* What a busy machine may stand still for, in seconds. */
+static const double grace = 0.3;
+
 static int workers = 3, tasks = 30;
 static int threads; /* 1: workers are threads, not processes */
 
@@ -157,8 +160,9 @@ static void claim_crew(void)
     bool exactly = tasks >= 2 * workers;
     int size = crew_size();
 
-    saw("%d", size);
-    claim(exactly ? size == workers : size <= workers,
+    saw("%d did %d", size, board->begun);
+    claim((exactly ? size == workers : size <= workers) &&
+              board->begun == 2 * tasks,
           "%s %d %s did all %d tasks",
           exactly ? "exactly" : "no more than", workers,
           threads ? "threads" : "processes", 2 * tasks);
@@ -183,7 +187,8 @@ static void claim_rounds(int count, int size)
         longest = fmax(longest, runs[i].end - runs[i].begin);
     }
     took = last - first;
-    bound = 1.5 * rounds * sum / count + longest + 0.1 / lesson_unit();
+    bound =
+        1.5 * rounds * sum / count + longest + grace / lesson_unit();
     say("apply_async: %d tasks, %d at a time: %.1f u, overhead %.2f u",
         count, size, took, took - rounds);
     saw("%.2f u in rounds of %.2f u", took, sum / count);
@@ -232,14 +237,14 @@ static int count_left(void)
 
 static void part_terminate(void)
 {
-    int in_hand = threads ? workers : 0, possible;
+    int possible;
 
     finished = dropped = 0;
     open_pool(workers);
     apply_async_all(tasks);
     unit_sleep(2);
+    possible = workers * (int)(unit_now() + 1 + grace / lesson_unit());
     check_error(pool_terminate(pool), "pool_terminate");
-    possible = workers * (int)floor(unit_now()) + in_hand;
     say_time("main      has terminated the pool");
     check_error(pool_join(pool), "pool_join");
     pool_free(pool);
