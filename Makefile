@@ -58,9 +58,9 @@ TESTERS  := $(TEST_C:%.c=$(OUT)/%)
 BENCHES  := $(BENCH_C:tests/%.c=$(OUT)/%)
 
 # What `make test` runs: all, or those that TESTS names.
-SUITE := $(sort $(wildcard tests/*.bats)) $(TESTERS:%=%.bats)
+SUITE := $(sort $(wildcard tests/*.bats)) $(TESTERS)
 ifdef TESTS
-SUITE := $(foreach t,$(TESTS),$(or $(filter %/$(t).bats,$(SUITE)), \
+SUITE := $(foreach t,$(TESTS),$(or $(filter %/$(t).bats %/$(t),$(SUITE)), \
              $(error there is no tests/$(t).bats and no tests/$(t).c)))
 endif
 
@@ -147,13 +147,6 @@ $(TESTERS): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
 
 $(BENCHES): $(OUT)/%: $(OUT)/tests/%.o $(LIBRARY)
 	$(call link,$(CC))
-
-# A bats test for each name that the test program lists.
-$(OUT)/tests/%.bats: $(OUT)/tests/%
-	$(Q)$< >$@.list
-	$(Q){ echo 'load ../../../tests/helper'; \
-	      sed 's/.*/@test "$*: &" { library_test $* "&"; }/' $@.list; \
-	    } >$@
 
 # For --source: the lines of the lesson as an array of strings.
 quote-source = $(Q)mkdir -p $(@D) && { \
