@@ -56,6 +56,7 @@ there is no \"after the end\" after"
     {
         printf -- '---\nmarp: true\ntheme: course\n---\n'
         printf '# Title\n\n3 minutes\n\n<!-- 2 min -->\n\n---\n'
+        # shellcheck disable=SC2016 # a fence of Markdown
         printf '```c\n%s\n```\n\n<!-- none -->\n\n---\n' "$long"
         printf '<pre style="font-size: 20px">small</pre>\n\n---\n'
         printf '![](data:image/png;base64,x y)\n'
