@@ -74,7 +74,7 @@ package-mpicc    := libopenmpi-dev openmpi-bin
 install = $(1) is missing: apt-get install $(or $(package-$(1)),$(1))
 
 .PHONY: all everything test lint bench slides test-slides transcripts \
-        walk clean help FORCE $(VARIANTS)
+        walk test-faults clean help FORCE $(VARIANTS)
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -103,12 +103,18 @@ lint:
 bench: $(LESSONS) $(BENCHES)
 	@VARIANT='$(VARIANT)' tests/bench/run
 
+## make test-faults attack every lesson and the library: a table of
+##                    what was tried, how often, and what was lost;
+##                    SECTIONS="signals crowd" does some of it
 ## make slides      build the decks in build/slides, HTML and PDF, or
 ##                    DECKS=07-pool-apply      some of them
 ## make test-slides check them in a browser
 ## make walk        list the lessons as a course: minutes and commands
 ## make transcripts run the commands that the lessons' pages show, and
 ##                    put what they print there
+test-faults: $(LESSONS)
+	@tests/faults/run $(SECTIONS)
+
 slides: $(LESSONS) $(SLIDE_TOOLS)
 	@node slides/build.mjs $(DECKS)
 
