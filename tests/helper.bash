@@ -64,6 +64,16 @@ twin() {
         guarded python3 "$ROOT"/lessons/"$1"-*/*.py "${@:2}"
 }
 
+# on_one_cpu lesson 07 ARGUMENT...: after `run`, which has a process of
+# its own for it.
+on_one_cpu() {
+    local cpus
+
+    cpus=$(taskset -cp $BASHPID | sed 's/.*: //; s/[-,].*//')
+    taskset -cp "$cpus" $BASHPID >/dev/null
+    "$@"
+}
+
 # start_lesson 07 ARGUMENT...: in the background.  Its process is
 # $lesson_pid; Ctrl-C goes to a whole group: kill -INT -- -$lesson_group
 # shellcheck disable=SC2034 # for the test
@@ -136,6 +146,34 @@ transcript_is_current() {
     run -0 lesson "$1" "${command[@]:2}"
     assert_equal "$(essence <<<"${shown#*$'\n'}")" \
         "$(essence <<<"$output")"
+}
+
+# twin_claims_the_same 07 [OPTION...] [-- TEXT...]: the Python twin
+# prints the lesson's claims in the same words, but for those that hold
+# a TEXT.  What only it prints begins with "CPython: ".
+twin_claims_the_same() {
+    local number=$1 options=() text place=$BATS_TEST_TMPDIR
+
+    require python3
+    shift
+    while (($# > 0)) && [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    run -0 lesson "$number" "${options[@]}"
+    claims <<<"$output" | sort -u >"$place/c"
+    run -0 twin "$number" "${options[@]}"
+    claims <<<"$output" | sort -u >"$place/python"
+    grep -vF 'ok CPython: ' "$place/python" | comm -13 "$place/c" - \
+        >"$place/more"
+    assert_equal "$(cat "$place/more")" ""
+    comm -23 "$place/c" "$place/python" >"$place/missing"
+    for text in "${@:2}"; do
+        assert grep -qF -- "$text" "$place/missing"
+        grep -vF -- "$text" "$place/missing" >"$place/rest" || true
+        mv "$place/rest" "$place/missing"
+    done
+    assert_equal "$(cat "$place/missing")" ""
 }
 
 # assert_usage_error 07 MESSAGE ARGUMENT...: it says this, in one line,

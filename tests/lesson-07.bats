@@ -59,12 +59,8 @@ END
 }
 
 @test "every claim holds on one CPU" {
-    local cpus
-
-    require taskset util-linux
-    cpus=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-    run -0 guarded taskset -c "$cpus" "$BIN/lesson-07" --tasks 5
-    run -0 guarded taskset -c "$cpus" "$BIN/lesson-07" --tasks 5 --threads
+    run -0 on_one_cpu lesson 07 --tasks 5
+    run -0 on_one_cpu lesson 07 --tasks 5 --threads
 }
 
 @test "every claim holds for an ordinary user" {
@@ -494,21 +490,10 @@ worker_of_line() {
 @test "the Python twin claims the same" {
     local kind
 
-    require python3
     for kind in "" --threads; do
-        run -0 lesson 07 $kind
-        claims <<<"$output" | sort -u >"$BATS_TEST_TMPDIR/c"
-        run -0 twin 07 $kind
-        claims <<<"$output" | sort -u >"$BATS_TEST_TMPDIR/python"
-        run -1 diff "$BATS_TEST_TMPDIR/c" "$BATS_TEST_TMPDIR/python"
-        assert_equal "$(grep '^>' <<<"$output")" \
-            "> ok CPython: its waiter is not told"
-        assert_equal "$(grep '^<' <<<"$output")" "\
-< ok apply runs one task at a time
-< ok each task finished or was dropped
-< ok exactly 3 $([ -z "$kind" ] && echo processes || echo threads) did all 60 tasks
-< ok never more than 3 tasks at once
-< ok terminate did not wait for the rest"
+        twin_claims_the_same 07 $kind -- "apply runs one task" \
+            "each task finished or was" "did all 60 tasks" \
+            "never more than 3" "terminate did not wait"
     done
 }
 

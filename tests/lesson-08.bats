@@ -69,12 +69,8 @@ pids() {
 }
 
 @test "every claim holds on one CPU" {
-    local cpus
-
-    require taskset util-linux
-    cpus=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-    run -0 guarded taskset -c "$cpus" "$BIN/lesson-08" --tasks 5
-    run -0 guarded taskset -c "$cpus" "$BIN/lesson-08" --tasks 5 --threads
+    run -0 on_one_cpu lesson 08 --tasks 5
+    run -0 on_one_cpu lesson 08 --tasks 5 --threads
 }
 
 # ---------------------------------------------------------- lines --
@@ -140,21 +136,9 @@ pids() {
 
 # What Python does not keep, or its thirty lines have no room for.
 @test "the Python twin claims the same" {
-    require python3
-    LESSON_UNIT=0.02 run -0 lesson 08
-    claims <<<"$output" | sort -u >"$BATS_TEST_TMPDIR/c"
-    LESSON_UNIT=0.02 run -0 twin 08
-    claims <<<"$output" | sort -u >"$BATS_TEST_TMPDIR/python"
-    run -1 diff "$BATS_TEST_TMPDIR/c" "$BATS_TEST_TMPDIR/python"
-    assert_equal "$(grep '^>' <<<"$output")" "\
-> ok CPython: filename1 is waited for in vain
-> ok CPython: the first callback holds up all results"
-    assert_equal "$(grep '^<' <<<"$output")" "\
-< ok a new worker took the place of the dead one
-< ok after join none is missing
-< ok all 10 results were there while the first callback ran
-< ok only filename1 failed, and the message says \"was killed by signal 9\"
-< ok the other 9 callbacks waited for it"
+    LESSON_UNIT=0.02 twin_claims_the_same 08 -- "a new worker took" \
+        "after join none" "all 10 results were there" \
+        "only filename1 failed" "the other 9 callbacks"
 }
 
 @test "the run shown in the README is current" {

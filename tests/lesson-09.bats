@@ -26,11 +26,7 @@ ratio() {
 }
 
 @test "every claim holds on one CPU" {
-    local cpus
-
-    require taskset util-linux
-    cpus=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-    run -0 guarded taskset -c "$cpus" "$BIN/lesson-09"
+    run -0 on_one_cpu lesson 09
     assert_equal "$(claims <<<"$output")" "$expected_claims"
 }
 
@@ -53,7 +49,7 @@ ratio() {
     esac
     run -0 lesson 09
     small=$(ratio "$output")
-    run -0 lesson 09 --megabytes 60 --rounds 200
+    run -0 lesson 09 --megabytes 200 --rounds 200
     assert [ "$(ratio "$output")" -gt "$small" ]
 }
 
@@ -107,16 +103,8 @@ ratio() {
 
 # What Python does not keep, or its thirty lines have no room for.
 @test "the Python twin claims the same" {
-    require python3
-    run -0 twin 09
-    claims <<<"$output" | sort -u >"$BATS_TEST_TMPDIR/python"
-    run -1 diff <(sort <<<"$expected_claims") "$BATS_TEST_TMPDIR/python"
-    refute_line --regexp '^>'
-    assert_equal "$(grep '^<' <<<"$output")" "\
-< ok a new process has one thread, and that has the pid as its id
-< ok each thread has an id of its own
-< ok main went on before either was done
-< ok the process sees its own 20"
+    twin_claims_the_same 09 -- "a new process has one thread" \
+        "each thread has an id" "main went on" "its own 20"
 }
 
 @test "the run shown in the README is current" {
