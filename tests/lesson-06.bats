@@ -139,23 +139,6 @@ part() {
     assert_regex "$output" "FAILED  each of the 3 prints .*; seen: [0-2] of 2"
 }
 
-# The lesson may be over before all its processes were killed.
-@test "SIGKILL of its processes at any moment: nothing hangs or is left" {
-    local round child
-
-    for round in {1..5}; do
-        start_lesson 06 --unit 0.02
-        wait_for_line "Without the lock"
-        sleep "0.0$((round * 7 % 10))$((round * 3 % 10))"
-        child=$(cut -d " " -f 1 \
-            "/proc/$lesson_pid/task/$lesson_pid/children") || child=
-        [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
-        finish_lesson
-        ((status == 0 || status == 1)) ||
-            fail "status $status: $output$stderr"
-    done
-}
-
 # ------------------------------------------------ Python and text --
 
 # What Python does not keep, or its thirty lines have no room for.

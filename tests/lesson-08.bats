@@ -115,23 +115,6 @@ pids() {
     done
 }
 
-# The lesson may be over before one of its processes was killed.
-@test "SIGKILL of its processes at any moment: nothing hangs or is left" {
-    local round child
-
-    for round in 1 2 3; do
-        start_lesson 08 --unit 0.01 --tasks 5
-        wait_for_line "A callback prints"
-        sleep "0.$((round * 7 % 10))$((round * 3 % 10))"
-        child=$(cat /proc/"$lesson_pid"/task/*/children | tr ' ' '\n' |
-            tail -n 1) || child=
-        [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
-        finish_lesson
-        ((status == 0 || status == 1)) ||
-            fail "status $status: $output$stderr"
-    done
-}
-
 # ------------------------------------------------ Python and text --
 
 # What Python does not keep, or its thirty lines have no room for.

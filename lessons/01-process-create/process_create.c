@@ -114,7 +114,7 @@ static void claim_naps(void)
 
 static void part_fork(void)
 {
-    pid_t pids[PROCESSES_MAX];
+    pid_t pids[PROCESSES_MAX] = {0};
     int good = 0, status;
 
     memset(notes, 0, PROCESSES_MAX * sizeof *notes);
