@@ -162,7 +162,7 @@ static char state_of_main(void)
 
     if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
         state = '?';
-    fclose(file);
+    (void)fclose(file);
     return state;
 }
 
