@@ -117,5 +117,5 @@ END
 }
 
 @test "the run shown in the README is current" {
-    LESSON_UNIT=0.05 transcript_is_current 11
+    LESSON_UNIT=0.02 transcript_is_current 11
 }

@@ -153,5 +153,5 @@ ok in the same order all came to their end"
 }
 
 @test "the run shown in the README is current" {
-    LESSON_UNIT=0.05 transcript_is_current 12
+    LESSON_UNIT=0.02 transcript_is_current 12
 }

@@ -235,6 +235,8 @@ static int run_process(process_function *run)
 
     xprocess_start(&process, run, NULL);
     xprocess_join(&process);
+    if (process.exitcode == EXIT_REFUSED)
+        _exit(EXIT_REFUSED); /* it has said what was refused */
     say_time("the process has ended, exit code %d", process.exitcode);
     for (int i = 0; i < threads; i++)
         timeline_cut(sleepers[i].row);
