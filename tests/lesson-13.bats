@@ -39,7 +39,7 @@ END
         assert_equal "$(claims <<<"$output")" \
             "$(expected_claims "$places" "$visitors")"
         refute_line --regexp '^.{73}'
-    done <<<$'1 4\n3 7\n40 40\n5 1'
+    done <<<$'1 4\n40 40\n5 1'
 }
 
 @test "every claim holds on one CPU" {
@@ -83,21 +83,6 @@ END
         -e inject=link:error=ENOSPC "$BIN/lesson-13" --visitors 1
     assert_refused "lesson-13: sem_open: ENOSPC"
     grep -q INJECTED "$log"
-}
-
-# The limit counts all processes and threads of a user.
-@test "threads and processes that are refused are told" {
-    local limit
-
-    require_root "to be a user of whom there is no process"
-    require prlimit util-linux
-    require setpriv util-linux
-    for limit in 3 6; do # the second visitor; a worker of the pool
-        LIMITS=("--nproc=$limit:$limit")
-        run -3 --separate-stderr as_ordinary_user "$BIN/lesson-13" \
-            --visitors $((limit - 2)) --places 7
-        assert_refused EAGAIN "ulimit -u" "lesson-13: p[a-z]*_[a-z]*: "
-    done
 }
 
 # ----------------------------------------------------- early ends --
