@@ -17,16 +17,15 @@
  * to luck.
  */
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "checked.h"
+#include "clock.h"
 #include "crowd.h"
 #include "lesson.h"
 #include "lock.h"
@@ -461,23 +460,10 @@ static void part_try(void)
     close_board();
 }
 
-/* The limit of pthread_mutex_timedlock is a time of day. */
-static struct timespec from_now(double units)
-{
-    double seconds = units * lesson_unit();
-    struct timespec limit;
-
-    check_call(clock_gettime(CLOCK_REALTIME, &limit), "clock_gettime");
-    seconds += (double)limit.tv_nsec / 1e9;
-    limit.tv_sec += (time_t)seconds;
-    limit.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
-    return limit;
-}
-
 /* A wait that ends by itself is no edge of the graph. */
 static bool acquire_within(int thread, int name, double units)
 {
-    struct timespec limit = from_now(units);
+    struct timespec limit = clock_time_of_day(units * lesson_unit());
     double begin = unit_now();
     int error =
         pthread_mutex_timedlock(&locks[lock_named[name]], &limit);
