@@ -58,19 +58,23 @@ TESTERS  := $(TEST_C:%.c=$(OUT)/%)
 BENCHES  := $(BENCH_C:tests/%.c=$(OUT)/%)
 
 # What `make test` runs: all, or those that TESTS names.
-SUITE := $(sort $(wildcard tests/*.bats)) $(TESTERS:%=%.bats)
+SUITE := $(sort $(wildcard tests/*.bats)) $(TESTERS)
 ifdef TESTS
-SUITE := $(foreach t,$(TESTS),$(or $(filter %/$(t).bats,$(SUITE)), \
+SUITE := $(foreach t,$(TESTS),$(or $(filter %/$(t).bats %/$(t),$(SUITE)), \
              $(error there is no tests/$(t).bats and no tests/$(t).c)))
 endif
 
-# What to install where a compiler is missing.
+# Node's packages, as slides/package-lock.json pins them.
+SLIDE_TOOLS := build/slides/node_modules/.package-lock.json
+
+# What to install where a program is missing.
 package-cc       := gcc
 package-musl-gcc := musl-tools
 package-mpicc    := libopenmpi-dev openmpi-bin
 install = $(1) is missing: apt-get install $(or $(package-$(1)),$(1))
 
-.PHONY: all everything test lint bench clean help FORCE $(VARIANTS)
+.PHONY: all everything test lint bench slides test-slides transcripts \
+        walk test-faults clean help FORCE $(VARIANTS)
 .SUFFIXES:
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -98,6 +102,30 @@ lint:
 ## make bench       measure the pools
 bench: $(LESSONS) $(BENCHES)
 	@VARIANT='$(VARIANT)' tests/bench/run
+
+## make test-faults attack every lesson and the library: a table of
+##                    what was tried, how often, and what was lost;
+##                    SECTIONS="signals crowd" does some of it
+## make slides      build the decks in build/slides, HTML and PDF, or
+##                    DECKS=07-pool-apply      some of them
+## make test-slides check them in a browser
+## make walk        list the lessons as a course: minutes and commands
+## make transcripts run the commands that the lessons' pages show, and
+##                    put what they print there
+test-faults: $(LESSONS)
+	@tests/faults/run $(SECTIONS)
+
+slides: $(LESSONS) $(SLIDE_TOOLS)
+	@node slides/build.mjs $(DECKS)
+
+test-slides: slides
+	@STRICT='$(STRICT)' tests/run slides/check.bats slides/check.mjs
+
+walk:
+	@slides/walk
+
+transcripts: $(LESSONS)
+	@tests/transcripts
 
 ## make asan        build all in build/asan, to find misuse of memory;
 ## make ubsan         undefined behaviour,
@@ -148,12 +176,14 @@ $(TESTERS): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
 $(BENCHES): $(OUT)/%: $(OUT)/tests/%.o $(LIBRARY)
 	$(call link,$(CC))
 
-# A bats test for each name that the test program lists.
-$(OUT)/tests/%.bats: $(OUT)/tests/%
-	$(Q)$< >$@.list
-	$(Q){ echo 'load ../../../tests/helper'; \
-	      sed 's/.*/@test "$*: &" { library_test $* "&"; }/' $@.list; \
-	    } >$@
+$(SLIDE_TOOLS): slides/package.json slides/package-lock.json
+	@for program in npm chromium; do command -v $$program >/dev/null || \
+	    { echo "$$program is missing: apt-get install $$program" >&2; \
+	      exit 1; }; done
+	@mkdir -p build/slides && cp $^ build/slides
+	$(call say,npm ci)
+	$(Q)npm ci --prefix build/slides --no-audit --no-fund \
+	    --loglevel=error && touch $@
 
 # For --source: the lines of the lesson as an array of strings.
 quote-source = $(Q)mkdir -p $(@D) && { \

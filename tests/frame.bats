@@ -13,7 +13,7 @@ small_course() {
     mkdir -p common lessons/01-one-two tests
     cp -r "$ROOT/Makefile" .
     cp "$ROOT/common/"{clock,cpu}.[ch] common
-    cp "$ROOT/tests/"{run,test.h,helper.bash} tests
+    cp "$ROOT/tests/"{run,test.h,test_run.h,helper.bash} tests
     cat >lessons/01-one-two/one_two.c <<'END'
 /* "quoted", \ and ??/ and 'single', %s and äöü – as they are. */
 #include <stdio.h>

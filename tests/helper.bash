@@ -64,18 +64,6 @@ twin() {
         guarded python3 "$ROOT"/lessons/"$1"-*/*.py "${@:2}"
 }
 
-# library_test PROGRAM NAME: one test of one of the tests/*.c.
-library_test() {
-    local status=0 log=$BATS_TEST_TMPDIR/log
-
-    LIMIT=${LIMIT:-60} guarded "$OUT/tests/$1" "$2" >"$log" 2>&1 ||
-        status=$?
-    ((status != 77)) || skip "$(cat "$log")"
-    cat "$log"
-    ((status != 124)) || echo "it took longer than its time limit"
-    return $status
-}
-
 # start_lesson 07 ARGUMENT...: in the background.  Its process is
 # $lesson_pid; Ctrl-C goes to a whole group: kill -INT -- -$lesson_group
 # shellcheck disable=SC2034 # for the test
@@ -156,6 +144,25 @@ assert_usage_error() {
     run -2 --separate-stderr lesson "$1" "${@:3}"
     assert_output ""
     assert_equal "$stderr" "lesson-$1: $2"
+}
+
+# assert_signal_ends INT 07 TEXT ARGUMENT...: once it has printed TEXT,
+# the signal ends the lesson and all its processes within a second, with
+# the status that belongs to it.  Ctrl-C goes to the whole group.
+assert_signal_ends() {
+    local signal=$1 to
+
+    [ "$VARIANT $signal" != "tsan INT" ] ||
+        skip "ThreadSanitizer lets handlers wait"
+    start_lesson "$2" "${@:4}"
+    wait_for_line "$3"
+    to=$lesson_pid
+    [ "$signal" != INT ] || to=-$lesson_group
+    kill -s "$signal" -- "$to"
+    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
+    finish_lesson
+    assert_equal "$status" $((128 + $(kill -l "$signal")))
+    assert_equal "$stderr" ""
 }
 
 # assert_refused TEXT...: after `run -3 --separate-stderr`, one line on

@@ -115,13 +115,7 @@ pids() {
     local kind
 
     for kind in "" --threads; do
-        start_lesson 08 $kind --unit 5
-        wait_for_line "main has handed over"
-        kill -INT -- "-$lesson_group"
-        within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-        finish_lesson
-        assert_equal "$status" 130
-        assert_equal "$stderr" ""
+        assert_signal_ends INT 08 "main has handed over" $kind --unit 5
     done
 }
 

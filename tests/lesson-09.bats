@@ -96,22 +96,11 @@ ratio() {
 # ----------------------------------------------------- early ends --
 
 @test "Ctrl-C ends it with 130" {
-    start_lesson 09 --unit 5
-    wait_for_line "main goes on"
-    kill -INT -- "-$lesson_group"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 130
-    assert_equal "$stderr" ""
+    assert_signal_ends INT 09 "main goes on" --unit 5
 }
 
 @test "SIGKILL while processes are started leaves none" {
-    start_lesson 09 --rounds 1000
-    wait_for_line "1 to 200"
-    kill -KILL "$lesson_pid"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 137
+    assert_signal_ends KILL 09 "1 to 200" --rounds 1000
 }
 
 # ------------------------------------------------ Python and text --

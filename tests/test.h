@@ -25,14 +25,17 @@
  *         return test_main(tests, argc, argv);
  *     }
  *
- * Without an argument the program lists its tests, and `make test`
- * makes a bats test of each; with names it runs these.  By hand:
+ * Without an argument the program runs all its tests, each in a
+ * process of its own, and prints TAP, as bats does; with names it runs
+ * these, in this process.  For one alone, or in a debugger:
  *
  *     build/normal/tests/pool_test "threads: keeps order"
  *
- * The first expectation that does not hold ends the program with 1, in
+ * The first expectation that does not hold ends the test with 1, in
  * whatever thread it stands.  In a child process it ends that child,
- * and the parent must look at its status.
+ * and the parent must look at its status.  A test has also failed when
+ * it takes longer than TEST_LIMIT seconds, or when a process of it is
+ * still there a second after its end.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -43,7 +46,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TEST_NAME_MAX = 100, TEST_SKIPPED = 77 };
+enum { TEST_NAME_MAX = 100, TEST_SKIPPED = 77, TEST_LIMIT = 60 };
 
 struct test {
     const char *subject; /* NULL, or what the test is done with */
@@ -113,54 +116,6 @@ test_skip(const char *reason)
     exit(TEST_SKIPPED);
 }
 
-/* "threads: keeps order" */
-static inline void test_name(const struct test *test,
-                             char name[TEST_NAME_MAX])
-{
-    snprintf(name, TEST_NAME_MAX, "%s%s%s",
-             test->subject == NULL ? "" : test->subject,
-             test->subject == NULL ? "" : ": ", test->name);
-    for (char *c = name; *c != '\0'; c++)
-        if (*c == '_')
-            *c = ' ';
-}
-
-static inline void test_run(const struct test *tests,
-                            const char *wanted)
-{
-    for (const struct test *test = tests; test->name != NULL; test++) {
-        char name[TEST_NAME_MAX];
-
-        test_name(test, name);
-        if (strcmp(name, wanted) != 0)
-            continue;
-        if (test->run != NULL)
-            test->run();
-        else
-            test->run_with(test->value);
-        return;
-    }
-    fprintf(stderr, "there is no test \"%s\"\n", wanted);
-    exit(2);
-}
-
-/* `tests` ends with one without a name. */
-static inline int test_main(const struct test *tests, int argc,
-                            char **argv)
-{
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int i = 1; i < argc; i++)
-        test_run(tests, argv[i]);
-    if (argc > 1)
-        return EXIT_SUCCESS;
-
-    for (const struct test *test = tests; test->name != NULL; test++) {
-        char name[TEST_NAME_MAX];
-
-        test_name(test, name);
-        puts(name);
-    }
-    return EXIT_SUCCESS;
-}
+#include "test_run.h"
 
 #endif

@@ -1,0 +1,19 @@
+"""Claims that can go red: tests/mutate, all lessons."""
+import subprocess
+
+from attack import CPUS, ROOT, Row, lessons, side_by_side
+
+
+def one_lesson(row, lesson):
+    end = subprocess.run([ROOT / "tests/mutate", lesson], capture_output=True, text=True)
+    verdicts = [line for line in end.stdout.splitlines() if line.startswith(("seen", "MISSED"))]
+    for line in verdicts:
+        row.count(line.startswith("seen"), line)
+    if len(verdicts) < 3:
+        row.count(False, f"lesson {lesson}: fewer than three mutations\n{end.stderr}")
+
+
+def attack():
+    row = Row("a line of a lesson is broken: a claim goes red")
+    side_by_side(((one_lesson, row, lesson) for lesson in lessons()), CPUS)
+    return [row]

@@ -1,0 +1,62 @@
+"""Every lesson and every test of the library, under the sanitizers."""
+import os
+import re
+import subprocess
+
+from attack import ROOT, Row, Run, lessons, side_by_side
+from builds import make, program, testers
+
+VARIANTS = {"asan": "address, undefined behaviour, leak", "tsan": "thread"}
+# Coroutines switch stacks, and processes share memory, which helgrind
+# does not know; these are of threads alone.
+HELGRIND = "10", "11", "13", "15", "16"
+
+
+def one_lesson(row, variant, lesson):
+    run = Run(lesson, program=program(variant, lesson), unit="0.02",
+              TSAN_OPTIONS="die_after_fork=0", LESSON_PATIENCE="30").finish()
+    row.judge(run, run.status == 0 and "Sanitizer" not in run.stderr, f"under {variant}")
+
+
+def one_tester(row, variant, path):
+    end = subprocess.run([path], cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                         env={**os.environ, "TSAN_OPTIONS": "die_after_fork=0", "LESSON_UNIT": "0.01"})
+    for line in re.findall(r"^(?:not )?ok .*$", end.stdout, re.M):
+        row.count(line.startswith("ok"), f"{variant}: {line}\n{end.stdout[-2000:]}")
+
+
+def helgrind(row, lesson):
+    run = Run(lesson, wrapper=["valgrind", "--tool=helgrind", "--error-exitcode=77", "-q"],
+              unit="0.05").finish()
+    row.judge(run, run.status in (0, 1), "under helgrind")
+
+
+def analyzer(row):
+    worked, said = make("analyzer", "CC=gcc", "CFLAGS=-O2 -fanalyzer", target="everything")
+    row.count(worked and "warning:" not in said, said[-4000:])
+
+
+def thread_safety(row):
+    worked, said = make("safety", "CC=clang", "CFLAGS=-O1 -Wthread-safety", target="everything")
+    row.count(worked and "warning:" not in said, said[-4000:])
+
+
+def attack():
+    rows, jobs = [], []
+    for variant, names in VARIANTS.items():
+        worked, said = make(variant)
+        row = Row(f"lessons under the sanitizers for {names}")
+        tests = Row(f"tests of the library under those for {names}")
+        rows += [row, tests]
+        if not worked:
+            row.count(False, said[-4000:])
+            continue
+        jobs += [(one_lesson, row, variant, lesson) for lesson in lessons()]
+        jobs += [(one_tester, tests, variant, path) for path in testers(variant)]
+    rows.append(Row("lessons of threads under helgrind"))
+    jobs += [(helgrind, rows[-1], lesson) for lesson in lessons() if lesson in HELGRIND]
+    side_by_side(jobs, 6)
+    for check, name in (analyzer, "gcc -fanalyzer, all sources"), (thread_safety, "clang -Wthread-safety"):
+        rows.append(Row(name))
+        check(rows[-1])
+    return rows
