@@ -85,23 +85,12 @@ END
 # ----------------------------------------------------- early ends --
 
 @test "Ctrl-C ends it with 130" {
-    start_lesson 10 --unit 5
-    wait_for_line "Start and join"
-    kill -INT -- "-$lesson_group"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 130
-    assert_equal "$stderr" ""
+    assert_signal_ends INT 10 "Start and join" --unit 5
 }
 
 # Its main thread has ended, which is the one that has a parent.
 @test "SIGKILL of the lesson takes the process without main along" {
-    start_lesson 10 --unit 0.06
-    wait_for_line "is in state Z"
-    kill -KILL "$lesson_pid"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 137
+    assert_signal_ends KILL 10 "is in state Z" --unit 0.06
 }
 
 # On a busy machine it may be over before it is killed.

@@ -92,13 +92,7 @@ END
 # ----------------------------------------------------- early ends --
 
 @test "Ctrl-C ends it with 130, whoever has the mutex" {
-    start_lesson 11 --unit 0.3 --threads 2
-    wait_for_line "With the mutex"
-    kill -INT -- "-$lesson_group"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 130
-    assert_equal "$stderr" ""
+    assert_signal_ends INT 11 "With the mutex" --unit 0.3 --threads 2
 }
 
 # ------------------------------------------------ Python and text --

@@ -98,22 +98,11 @@ ok in the same order all came to their end"
 # ----------------------------------------------------- early ends --
 
 @test "Ctrl-C ends the deadlock, too, with 130" {
-    start_lesson 12 --unit 5
-    wait_for_line "thread 2 has B"
-    kill -INT -- "-$lesson_group"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 130
-    assert_equal "$stderr" ""
+    assert_signal_ends INT 12 "thread 2 has B" --unit 5
 }
 
 @test "SIGKILL of the lesson takes the deadlocked process along" {
-    start_lesson 12 --unit 0.5
-    wait_for_line "waits for A, held by thread 1"
-    kill -KILL "$lesson_pid"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 137
+    assert_signal_ends KILL 12 "waits for A, held by thread 1" --unit 0.5
 }
 
 # It may be over before one of its processes was killed.

@@ -88,13 +88,7 @@ END
 # ----------------------------------------------------- early ends --
 
 @test "Ctrl-C ends it with 130 and all its processes" {
-    start_lesson 13 --places 40 --unit 0.1
-    wait_for_line "can not be opened again"
-    kill -INT -- "-$lesson_group"
-    within 1 no_process_left "$BATS_TEST_TMPDIR/start."
-    finish_lesson
-    assert_equal "$status" 130
-    assert_equal "$stderr" ""
+    assert_signal_ends INT 13 "can not be opened again" --places 40 --unit 0.1
 }
 
 four_came_in() {
