@@ -12,11 +12,11 @@ ok each wait takes 1 from the counter
 ok at 0 nobody gets in, and it is never less
 ok one post too many, and there is a place too many
 END
-    for who in "$2 threads were created" \
-        "$wave threads did it, and a pool creates no more" \
-        "$2 processes were created"; do
+    for who in "threads created: $2" \
+        "threads that did it: $wave, and a pool creates no more" \
+        "processes created: $2"; do
         cat <<END
-ok $wave were inside at once, and never more
+ok inside at once: $wave, and never more
 ok no wave came in before 3 u for each one before it
 ok $waves wave$s of 3 u took at least $((3 * waves)) u
 ok $who

@@ -204,7 +204,7 @@ static void claim_waves(double took)
     saw("%d, in all %d", board->inside.most, board->entered);
     claim(board->inside.most == first_wave() &&
               board->entered == visitors,
-          "%d were inside at once, and never more", first_wave());
+          "inside at once: %d, and never more", first_wave());
     saw("%d of %d", too_early(), board->entered);
     claim(too_early() == 0,
           "no wave came in before %d u for each one before it", STAY);
@@ -227,7 +227,7 @@ static void part_threads(void)
 
     claim_waves(took);
     saw("%d", count_ids());
-    claim(count_ids() == visitors, "%d threads were created", visitors);
+    claim(count_ids() == visitors, "threads created: %d", visitors);
     close_board();
 }
 
@@ -262,7 +262,7 @@ static void part_pool(void)
     claim_waves(took);
     saw("%d", count_ids());
     claim(count_ids() == first_wave(),
-          "%d threads did it, and a pool creates no more",
+          "threads that did it: %d, and a pool creates no more",
           first_wave());
     close_board();
 }
@@ -353,8 +353,7 @@ static void part_processes(void)
 
     claim_waves(took);
     saw("%d", count_ids());
-    claim(count_ids() == visitors, "%d processes were created",
-          visitors);
+    claim(count_ids() == visitors, "processes created: %d", visitors);
     saw("%s", error_name(opened));
     claim(opened == ENOENT, "the name was gone before they came");
     close_board();

@@ -20,11 +20,11 @@ def crowd(kind, door):
     for step in kind.start, kind.join: [step(visitor) for visitor in visitors]
 
 for run, count, sentence in (
-        (lambda: crowd(threading.Thread, threading.Semaphore(5)), 20, "20 threads were created"),
+        (lambda: crowd(threading.Thread, threading.Semaphore(5)), 20, "threads created: 20"),
         (lambda: multiprocessing.pool.ThreadPool(5).map(visit, [contextlib.nullcontext()] * 20, 1), 5,
-         "5 threads did it, and a pool creates no more"),
-        (lambda: crowd(mp.Process, mp.Semaphore(5)), 20, "20 processes were created")):
+         "threads that did it: 5, and a pool creates no more"),
+        (lambda: crowd(mp.Process, mp.Semaphore(5)), 20, "processes created: 20")):
     most.value = 0; begin = time.monotonic(); run()
-    claim(most.value == 5, "5 were inside at once, and never more")
+    claim(most.value == 5, "inside at once: 5, and never more")
     claim(time.monotonic() - begin >= 12 * UNIT, "4 waves of 3 u took at least 12 u")
     claim(len({ids.get() for _ in range(20)}) == count, sentence)
