@@ -6,7 +6,6 @@
 #include "clock.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* Longer waits are cut in pieces: time_t holds every piece. */
 static const double PIECE = 3600;
@@ -54,6 +53,11 @@ void clock_sleep(double seconds)
     }
 }
 
+struct timespec clock_time_of_day(double seconds)
+{
+    return to_timespec(on_clock(CLOCK_REALTIME) + seconds);
+}
+
 int clock_sem_wait(sem_t *semaphore, double timeout)
 {
     double deadline, left;
@@ -69,8 +73,7 @@ int clock_sem_wait(sem_t *semaphore, double timeout)
     }
     deadline = clock_deadline(timeout);
     while ((left = clock_left(deadline)) > 0) {
-        double until = on_clock(CLOCK_REALTIME) + fmin(left, PIECE);
-        struct timespec wall = to_timespec(until);
+        struct timespec wall = clock_time_of_day(fmin(left, PIECE));
 
         if (sem_timedwait(semaphore, &wall) == 0)
             return 0;

@@ -16,6 +16,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <time.h>
 
 /* Seconds since some fixed moment before the program began. */
 double clock_now(void);
@@ -29,6 +30,12 @@ double clock_left(double deadline);
 
 /* Sleeps for at least `seconds`; does not sleep for 0 or less. */
 void clock_sleep(double seconds);
+
+/*
+ * What the wall clock will show in `seconds`: for the calls whose time
+ * limit is a time of day, as pthread_mutex_timedlock.
+ */
+struct timespec clock_time_of_day(double seconds);
 
 /*
  * Takes one from the semaphore, or sleeps until there is one.

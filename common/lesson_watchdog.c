@@ -18,6 +18,7 @@
 #include "timeline.h"
 
 static const double tick = 0.1; /* seconds */
+static const size_t stack_size = 256 << 10;
 
 static struct {
     pthread_t thread;
@@ -70,19 +71,31 @@ static void *watch(void *unused)
     return NULL;
 }
 
-/* Signals are for the threads of the lesson. */
+/*
+ * Signals are for the threads of the lesson.  The stack is smaller than
+ * theirs: in a forked child, which has no watchdog, glibc would hand
+ * it to the first thread, and gcc 12's ThreadSanitizer ends a program
+ * in which a thread comes twice.
+ */
 void watchdog_start(double patience, const char *(*part)(void))
 {
+    pthread_attr_t attributes;
     sigset_t all, before;
 
     watchdog.patience = patience;
     watchdog.part = part;
     check_call(sem_init(&watchdog.stop, 0, 0), "sem_init");
+    check_error(pthread_attr_init(&attributes), "pthread_attr_init");
+    check_error(pthread_attr_setstacksize(&attributes, stack_size),
+                "pthread_attr_setstacksize");
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    check_error(pthread_create(&watchdog.thread, NULL, watch, NULL),
-                "pthread_create");
+    check_error(
+        pthread_create(&watchdog.thread, &attributes, watch, NULL),
+        "pthread_create");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    check_error(pthread_attr_destroy(&attributes),
+                "pthread_attr_destroy");
 }
 
 void watchdog_pause(bool paused)

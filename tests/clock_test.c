@@ -65,6 +65,21 @@ static void a_deadline_is_now_and_the_time_limit(void)
     expect(clock_left(INFINITY) == INFINITY);
 }
 
+static void the_time_of_day_is_that_of_the_wall_clock(void)
+{
+    struct timespec before, now, later, after;
+
+    clock_gettime(CLOCK_REALTIME, &before);
+    now = clock_time_of_day(0);
+    later = clock_time_of_day(100.5);
+    clock_gettime(CLOCK_REALTIME, &after);
+    expect(now.tv_sec >= before.tv_sec - 1); /* it is rounded */
+    expect(now.tv_sec <= after.tv_sec);
+    expect(later.tv_sec >= before.tv_sec + 100);
+    expect(later.tv_sec <= after.tv_sec + 101);
+    expect(later.tv_nsec >= 0 && later.tv_nsec < 1000000000);
+}
+
 static void sleep_lasts_at_least_so_long(void)
 {
     static const double lengths[] = {1e-9, 0.0001, 0.003, 0.02};
@@ -219,6 +234,7 @@ static void cpus_are_those_that_this_process_may_use(void)
 static const struct test tests[] = {
     TEST(now_never_goes_back),
     TEST(a_deadline_is_now_and_the_time_limit),
+    TEST(the_time_of_day_is_that_of_the_wall_clock),
     TEST(sleep_lasts_at_least_so_long),
     TEST(sleep_of_nothing_does_not_wait),
     TEST(sleep_goes_on_after_a_signal),

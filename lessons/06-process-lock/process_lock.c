@@ -17,12 +17,10 @@
  * Try: --processes 5.
  */
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "checked.h"
@@ -381,23 +379,10 @@ static void say_answer(const struct visitor *self, int error)
 
 /* --------------------------------------- a lock that is stalled */
 
-/* The limit of pthread_mutex_timedlock is a time of day. */
-static struct timespec from_now(double units)
-{
-    double seconds = units * lesson_unit();
-    struct timespec limit;
-
-    check_call(clock_gettime(CLOCK_REALTIME, &limit), "clock_gettime");
-    seconds += (double)limit.tv_nsec / 1e9;
-    limit.tv_sec += (time_t)seconds;
-    limit.tv_nsec = (long)((seconds - floor(seconds)) * 1e9);
-    return limit;
-}
-
 static int visit_with_limit(void *arg)
 {
     const struct visitor *self = arg;
-    struct timespec limit = from_now(1);
+    struct timespec limit = clock_time_of_day(lesson_unit());
     int error;
 
     say_time("%s asks for the lock, for 1 u", self->row);
