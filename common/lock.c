@@ -12,8 +12,8 @@
 #include "lock.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "clock.h"
 #include "cpu.h"
 
 /* ThreadSanitizer 12 does not know this end of timedlock. */
@@ -47,18 +47,12 @@ void lock_destroy(struct lock *lock)
 
 static int acquire_in_slices(pthread_mutex_t *mutex)
 {
-    static const long second = 1000000000L; /* in ns */
-    struct timespec limit;
     int error;
 
     do {
-        clock_gettime(CLOCK_REALTIME, &limit);
-        limit.tv_nsec += second / 10;
-        if (limit.tv_nsec >= second) {
-            limit.tv_nsec -= second;
-            limit.tv_sec++;
-        }
-        error = pthread_mutex_timedlock(mutex, &limit);
+        struct timespec slice = clock_time_of_day(0.1);
+
+        error = pthread_mutex_timedlock(mutex, &slice);
     } while (error == ETIMEDOUT);
     if (error == EOWNERDEAD)
         tell_sanitizer(mutex);
