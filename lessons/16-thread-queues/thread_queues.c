@@ -274,7 +274,7 @@ static void part_join(void)
     claim(once_more == EINVAL, "one task_done too many is an error");
 }
 
-/* --------------------------------------------- full, and still empty */
+/* ------------------------------------------ full, and still empty */
 
 static void part_limits(void)
 {
