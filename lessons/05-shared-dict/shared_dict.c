@@ -473,7 +473,7 @@ static const char *brief(char *list)
             if (++blanks == 2)
                 second = at;
         }
-    if (blanks > 3) {
+    if (second != NULL && blanks > 3) {
         memmove(second + 3, last, strlen(last) + 1);
         memcpy(second, " ..", 3);
     }
