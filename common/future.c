@@ -149,8 +149,7 @@ void completion_watch(struct watch *watch, struct future *future)
     pthread_mutex_unlock(&future->lock);
 }
 
-/* Afterwards nobody but the caller knows the watch. */
-static void stop_watching(struct watch *watch)
+void completion_unwatch(struct watch *watch)
 {
     struct future *future = watch->future;
     struct watch **link;
@@ -164,6 +163,7 @@ static void stop_watching(struct watch *watch)
             break;
         }
     pthread_mutex_unlock(&future->lock);
+    watch->future = NULL;
 }
 
 static void completion_init(struct completion *completion,
@@ -183,7 +183,7 @@ static void completion_init(struct completion *completion,
 static void completion_destroy(struct completion *completion)
 {
     for (size_t i = 0; i < completion->count; i++)
-        stop_watching(&completion->watches[i]);
+        completion_unwatch(&completion->watches[i]);
     pthread_mutex_destroy(&completion->lock);
     sem_destroy(&completion->done);
 }

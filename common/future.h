@@ -36,7 +36,8 @@ int task_error(int error, const char *format, ...)
 /*
  * The message that belongs to the error which future_result,
  * future_exception, pool_apply or pool_map returned last in this
- * thread; "" if they returned 0.  Valid until the next such call.
+ * thread, or with which pool_submit failed; "" if they returned 0.
+ * Valid until the next such call.
  */
 const char *task_message(void);
 

@@ -68,8 +68,7 @@ static int work(void *arg)
 
     signal(SIGINT, SIG_IGN);
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
-    pool_work(post->pool, post->worker);
-    return 0;
+    return pool_work(post->pool, post->worker) ? 0 : 1;
 }
 
 /* -------------------------------------------------- supervisor -- */
@@ -89,6 +88,7 @@ static int hire(struct pool *pool, int worker)
     pthread_mutex_lock(&pool->lock);
     if (!pool->terminated) {
         atomic_store(&record->slot, NO_SLOT);
+        atomic_store(&record->ready, false);
         error = process_start(&process, work, &post);
         record->pid = process.pid;
     }
@@ -142,7 +142,7 @@ static void fail_run(struct pool *pool, int number,
         slot->outcome.index = run;
     }
     atomic_store(&slot->runs, run + 1);
-    if (run + 1 < slot->job.count && !death->cancelled) {
+    if (run + 1 < slot->job.count && pool_needs_workers(pool)) {
         atomic_store(&slot->state, QUEUED);
         pool_enqueue(pool, number);
     } else {
@@ -185,15 +185,30 @@ static void settle_hand(struct pool *pool, int worker, int number,
     }
 }
 
+/*
+ * It never took a task.  One that died was killed by accident, perhaps;
+ * when all others do the same, one after another, it was no accident.
+ */
+static void settle_birth(struct pool *pool, const struct worker *record,
+                         const struct outcome *death)
+{
+    if (record->beginning.error != 0)
+        pool_break(pool, &record->beginning);
+    else if (atomic_fetch_add(&pool->floor->stillborn, 1) >=
+             pool->workers)
+        pool_break(pool, death);
+}
+
 static void bury(struct pool *pool, int worker, pid_t pid, int status)
 {
     struct crew *crew = pool->crew;
+    struct worker *record = &pool->floor->workers[worker - 1];
     struct outcome death = {.error = EOWNERDEAD};
-    int number = atomic_load(&pool->floor->workers[worker - 1].slot);
+    int number = atomic_load(&record->slot);
 
     describe_death(&death, worker, pid, status);
     pthread_mutex_lock(&pool->lock);
-    if (pool->terminated)
+    if (pool->stopped)
         death = pool->dropped;
     pthread_mutex_unlock(&pool->lock);
     crew->living--;
@@ -201,6 +216,9 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     queue_recover(crew->done);
     if (number != NO_SLOT)
         settle_hand(pool, worker, number, &death);
+    if (pool->options.initializer != NULL &&
+        !atomic_load(&record->ready))
+        settle_birth(pool, record, &death);
     pool_notify(POOL_WORKER_ENDED, worker, 0);
 }
 

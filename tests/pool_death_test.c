@@ -262,7 +262,7 @@ static void expect_items(struct pool *pool, pool_task *task,
     for (int i = 0; i < ITEMS; i++)
         args[i] = i;
     expect_int(pool_map(pool, task, args, sizeof *args, results,
-                        sizeof *results, ITEMS, chunk),
+                        sizeof *results, ITEMS, chunk, INFINITY),
                error);
     for (int i = 0; i < ITEMS; i++)
         if (i != first && i != second)
@@ -387,7 +387,7 @@ static void no_kill_hangs_apply_or_map(void)
             results[i] = -1;
         }
         if (pool_map(pool, twice, args, sizeof *args, results,
-                     sizeof *results, ITEMS, 3) == 0)
+                     sizeof *results, ITEMS, 3, INFINITY) == 0)
             for (int i = 0; i < ITEMS; i++)
                 expect_int(results[i], 2 * i);
     }
@@ -642,7 +642,7 @@ static void a_program_may_have_threads(void)
         struct pool *pool = open_pool(&pool_processes, 2);
 
         expect_int(pool_map(pool, use_library, args, sizeof *args,
-                            results, sizeof *results, 20, 1),
+                            results, sizeof *results, 20, 1, INFINITY),
                    0);
         finish_crew(pool);
     }

@@ -129,7 +129,8 @@ static void map_ints(struct pool *pool, pool_task *task, int count,
         results[i] = -1;
     }
     expect_int(pool_map(pool, task, args, sizeof *args, results,
-                        sizeof *results, (size_t)count, chunk),
+                        sizeof *results, (size_t)count, chunk,
+                        INFINITY),
                error);
     if (error == 0)
         expect_twice(results, count);
@@ -162,7 +163,8 @@ static void map_of_nothing_does_nothing(const void *kind)
     set_stage();
     map_ints(pool, count_run, 0, 0, 0);
     map_ints(pool, count_run, 0, 5, 0);
-    expect_int(pool_map(pool, count_run, NULL, 0, NULL, 0, 0, 0), 0);
+    expect_int(
+        pool_map(pool, count_run, NULL, 0, NULL, 0, 0, 0, INFINITY), 0);
     finish_pool(pool);
     expect_int(atomic_load(&stage->runs), 0);
 }
@@ -195,7 +197,8 @@ static void expect_error_of_3(struct pool *pool, size_t chunk, int late)
     for (int i = 0; i < ITEMS; i++)
         items[i] = (struct item){i, late};
     expect_int(pool_map(pool, fail_3_7_11, items, sizeof *items,
-                        results, sizeof *results, ITEMS, chunk),
+                        results, sizeof *results, ITEMS, chunk,
+                        INFINITY),
                3);
     expect(strstr(task_message(), "item 3") != NULL);
     expect(strstr(task_message(), "3 fails") != NULL);
@@ -246,8 +249,8 @@ static void map_makes_chunks_that_fit(const void *kind)
     for (size_t chunk = 0; chunk < 3; chunk++) {
         memset(results, 0, sizeof results);
         expect_int(pool_map(pool, index_of_large, args, sizeof *args,
-                            results, sizeof *results, COUNT,
-                            chunk * 10),
+                            results, sizeof *results, COUNT, chunk * 10,
+                            INFINITY),
                    0);
         expect_twice(results, COUNT);
     }
@@ -443,7 +446,7 @@ static void expect_no_entry(struct pool *pool)
                                 sizeof number, NULL, NULL, NULL),
                EPIPE);
     expect_int(pool_map(pool, twice, &number, sizeof number, &number,
-                        sizeof number, 1, 0),
+                        sizeof number, 1, 0, INFINITY),
                EPIPE);
 }
 
@@ -532,7 +535,7 @@ static int use_pool(const void *arg, void *result)
                                 sizeof number, NULL, NULL, NULL),
                EPERM);
     expect_int(pool_map(pool, twice, &number, sizeof number, &number,
-                        sizeof number, 1, 0),
+                        sizeof number, 1, 0, INFINITY),
                EPERM);
     expect_int(pool_close(pool), EPERM);
     expect_int(pool_terminate(pool), EPERM);
@@ -593,7 +596,7 @@ static void a_task_may_use_another_pool(const void *kind)
     for (int i = 0; i < 100; i++)
         args[i] = i;
     expect_int(pool_map(outer, twice_elsewhere, args, sizeof *args,
-                        results, sizeof *results, 100, 1),
+                        results, sizeof *results, 100, 1, INFINITY),
                0);
     expect_twice(results, 100);
     finish_pool(outer);
@@ -616,7 +619,7 @@ static void *produce(void *pool)
         for (int i = 0; i < TASKS; i++)
             expect_int(take_int(futures[i]), 2 * i);
         expect_int(pool_map(pool, twice, args, sizeof *args, results,
-                            sizeof *results, TASKS, 3),
+                            sizeof *results, TASKS, 3, INFINITY),
                    0);
         expect_twice(results, TASKS);
     }

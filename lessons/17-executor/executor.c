@@ -204,7 +204,7 @@ static void part_map(void)
     let_go();
     check_error(pool_map(pool, work, jobs, sizeof jobs[0], results,
                          sizeof results[0], (size_t)tasks,
-                         (size_t)chunk),
+                         (size_t)chunk, INFINITY),
                 "pool_map");
     shut_down();
     for (int i = 0; i < tasks; i++)
