@@ -95,7 +95,6 @@ static bool initialize(struct pool *pool, struct worker *record)
     const struct pool_options *options = &pool->options;
     struct outcome *outcome = &record->beginning;
 
-    outcome->error = 0;
     task_set_message(0, NULL);
     if (options->initializer != NULL)
         note_error(outcome, "initializer",

@@ -247,6 +247,30 @@ static void accidents_do_not(void)
     expect_int(atomic_load(&roll->count), 2 * WORKERS);
 }
 
+static int be_killed_at_times(void *context)
+{
+    (void)context;
+    if (atomic_fetch_add(&roll->count, 1) % 2 == 0)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+/* One is born between two that are not. */
+static void however_many(void)
+{
+    struct pool_options options = {.initializer = be_killed_at_times,
+                                   .tasks_per_worker = 1};
+    struct pool *pool;
+
+    set_roll();
+    pool = pool_open_with(&pool_processes, 1, &options);
+    expect(pool != NULL);
+    for (int i = 0; i < TASKS; i++)
+        expect_int(take_int(submit_int(pool, twice, i)), 2 * i);
+    finish_pool(pool);
+    expect(atomic_load(&roll->count) >= 2 * TASKS);
+}
+
 /* ------------------------------------------- tasks per worker -- */
 
 static int sign_in(const void *arg, void *result)
@@ -457,6 +481,7 @@ static const struct test tests[] = {
     BOTH(what_has_begun_is_done),
     TEST(death_in_it_breaks_the_pool),
     TEST(accidents_do_not),
+    TEST(however_many),
     BOTH(after_one_task),
     BOTH(after_seven_tasks),
     BOTH(a_chunk_is_one_task),
