@@ -15,7 +15,7 @@ def work(number):
 def nothing(_=None): pass
 def open_pool(): return cf.ThreadPoolExecutor(4) if threads else cf.ProcessPoolExecutor(4, mp_context=mp)
 
-pool = open_pool(); futures = [pool.submit(work, number) for number in range(10)]
+pool = open_pool(); futures = [pool.submit(work, n) for n in range(10)]
 claim(ended.value == 0, "main goes on before any task is done")
 gate.set(); pool.shutdown(); claim(ended.value == 10, "shutdown waits for all 10")
 pids = {future.result()[1] for future in futures}
