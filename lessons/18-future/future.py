@@ -4,7 +4,6 @@ import concurrent.futures as cf, multiprocessing, os, sys, threading, time
 UNIT = float(os.environ.get("LESSON_UNIT", "0.2"))  # 1 u in seconds
 mp, threads = multiprocessing.get_context("fork"), "--threads" in sys.argv
 gates = [mp.Event() for _ in range(3)]  # a task waits for its gate
-
 def claim(held, sentence):
     print("    ok     " if held else "    FAILED ", sentence)
     held or sys.exit(1)
@@ -17,7 +16,8 @@ def raises(error, call, *args):
     except error: return True
 
 with open_pool(3) as pool:
-    claim([f.result() for f in [pool.submit(sum_from, b) for b in (0, 100, 200)]] == [45, 1045, 2045], "each future gave the sum of its own task")
+    futures = [pool.submit(sum_from, base) for base in (0, 100, 200)]
+    claim([future.result() for future in futures] == [45, 1045, 2045], "each future gave the sum of its own task")
     slow = pool.submit(pass_gate, 2)
     claim(raises(cf.TimeoutError, slow.result, UNIT), "a time limit that passes is told")
     gates[2].set(); claim(slow.result() == 2, "the task went on, and a later result succeeds"); gates[2].clear()
