@@ -16,7 +16,7 @@ def raises(error, call):
     try: call()
     except error: return True
 def open_pool(begin=None): return cf.ThreadPoolExecutor(4, initializer=begin) if threads else cf.ProcessPoolExecutor(4, mp, begin)
-pool = open_pool(); futures = [pool.submit(work, number) for number in range(10)]
+pool = open_pool(); futures = [pool.submit(work, n) for n in range(10)]
 claim(ended.value == 0, "main goes on before any task is done")
 gate.set(); pool.shutdown(); claim(ended.value == 10, "shutdown waits for all 10")
 claim(len({future.result()[1] for future in futures}) <= (1 if threads else 4), "CPython: at most four pids did all tasks")

@@ -15,7 +15,8 @@ def raises(error, call, *args):
     except error: return True
 
 with open_pool(3) as pool:
-    claim([f.result() for f in [pool.submit(sum_from, b) for b in (0, 100, 200)]] == [45, 1045, 2045], "each future gave the sum of its own task")
+    futures = [pool.submit(sum_from, base) for base in (0, 100, 200)]
+    claim([future.result() for future in futures] == [45, 1045, 2045], "each future gave the sum of its own task")
     slow = pool.submit(pass_gate, 2)
     claim(not cf.wait([slow], UNIT, cf.FIRST_EXCEPTION)[0], "to wait for an error takes long where there is none")
     claim(slow not in cf.wait([slow, pool.submit(fail, -1)], None, cf.FIRST_EXCEPTION)[0], "where there is one it does not wait for the others")
