@@ -1,0 +1,64 @@
+/*
+ * mpirun.h -- a program that starts itself under mpirun.
+ *
+ * The processes of MPI, its ranks, are started by mpirun, which then
+ * stands between them and the user: it copies what they read and
+ * write, so that rank 0 sees no terminal and no full disk, and makes
+ * a status of its own of theirs.  So that a lesson on MPI is used like
+ * all others, it starts mpirun itself, and lends its stdin, stdout and
+ * stderr to rank 0:
+ *
+ *     ./lesson-27 --+-- mpirun --+-- rank 0, writes to the terminal
+ *                   |            +-- rank 1
+ *                   |            +-- ...
+ *                   +-- lends the descriptors, once
+ *
+ * Each dies with what stands left of it.  Open MPI is told to keep its
+ * hands off /tmp and /dev/shm, where it would leave files when it is
+ * killed, and off the network: all these ranks are on this machine.
+ * What the user has set in the environment goes before.
+ *
+ * Nothing here needs MPI to be installed.
+ */
+#ifndef MPIRUN_H
+#define MPIRUN_H
+
+#include <stdbool.h>
+
+/* Has mpirun, of Open MPI or MPICH, started this process? */
+bool mpirun_is_parent(void);
+
+/*
+ * MPIRUN in the environment names another mpirun than that in PATH.
+ *
+ * Runs this program with the arguments `argv` in so many ranks, and
+ * returns the status that the program should end with: that of the
+ * first rank that did not end with 0; EXIT_REFUSED, with a line that
+ * says why, when mpirun could not start it or a rank was killed;
+ * EXIT_HANG when rank 0 has not begun after `patience` seconds.
+ * SIGINT ends the program with EXIT_INTERRUPTED.
+ */
+int mpirun_self(int ranks, char **argv, double patience);
+
+/*
+ * A process_function: becomes an mpirun that runs this program, also
+ * within a rank of another job.  See process.h.
+ */
+struct mpirun {
+    int ranks;
+    char **argv; /* as main's: up to NULL, and [0] is left out */
+    int output;  /* the descriptor that is to be its stdout */
+};
+
+int mpirun_exec(void *mpirun);
+
+/*
+ * First of all in each rank: from here on it dies with its mpirun.
+ * Then in rank 0: takes the descriptors that mpirun_self lends.  In a
+ * job that the user's own mpirun has started there are none, and what
+ * rank 0 writes goes through that, without colours.
+ */
+void mpirun_tie(void);
+void mpirun_borrow(void);
+
+#endif
