@@ -53,6 +53,8 @@ number   = $(firstword $(subst -, ,$(notdir $(patsubst %/,%,$(dir $(1))))))
 program  = $(BIN)lesson-$(call number,$(1))
 compiler = $(if $(filter $(1),$(MPI_C)),OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC),$(CC))
 
+left-out = $(foreach c,$(LEFT_OUT),lesson-$(call number,$(c)))
+
 LIBRARY  := $(OUT)/libcommon.a
 LESSONS  := $(foreach c,$(BUILT_C),$(call program,$(c)))
 TESTERS  := $(TEST_C:%.c=$(OUT)/%)
@@ -73,8 +75,7 @@ package-cc       := gcc
 package-musl-gcc := musl-tools
 package-mpicc    := libopenmpi-dev openmpi-bin
 install = $(1) is missing: apt-get install $(or $(package-$(1)),$(1))
-no-mpi  = $(if $(findstring musl,$(CC)),there is no MPI for musl, \
-              $(call install,mpicc))
+no-mpi  = $(if $(findstring musl,$(CC)),there is no MPI for musl,$(call install,mpicc))
 
 .PHONY: all everything test lint bench slides test-slides transcripts \
         walk test-faults clean help FORCE $(VARIANTS)
@@ -85,8 +86,9 @@ no-mpi  = $(if $(findstring musl,$(CC)),there is no MPI for musl, \
 ## make lesson-07   build one lesson; then run it: ./lesson-07
 ## make             build all lessons
 all: $(LESSONS)
+	$(if $(LEFT_OUT),@echo '  without $(left-out): $(no-mpi)')
 
-everything: $(LESSONS) $(TESTERS) $(BENCHES)
+everything: all $(TESTERS) $(BENCHES)
 
 ## make test        run all tests, or some:
 ##                    TESTS="lesson-07 frame"  those in these files
@@ -210,7 +212,7 @@ endif
 endef
 $(foreach c,$(BUILT_C),$(eval $(call lesson-rules,$(c))))
 
-$(foreach c,$(LEFT_OUT),lesson-$(call number,$(c))): FORCE
+$(left-out): FORCE
 	@echo '$(no-mpi)' >&2; exit 1
 
 lesson-%: FORCE

@@ -23,6 +23,8 @@
 
 enum { LENT = 3 }; /* stdin, stdout, stderr */
 
+static const double patience = 30; /* s, until rank 0 begins */
+
 static const char lender_name[] = "LESSON_LENDER"; /* a variable */
 
 /* ------------------------------------------------- environment -- */
@@ -236,9 +238,30 @@ int mpirun_exec(void *arg)
     check_call(setenv(lender_name, "", 0), "setenv");
     check_call(setsid(), "setsid");
     check_call(dup2(nothing, STDIN_FILENO), "dup2");
-    check_call(dup2(mpirun->output, STDOUT_FILENO), "dup2");
     signal(SIGPIPE, SIG_DFL);
     return check_call(execvp(argv[0], argv), argv[0]);
+}
+
+/*
+ * What lesson_begin finds wrong is told before mpirun starts.  It runs
+ * in a process of its own, with which its watchdog ends: that one
+ * would see no progress while the ranks work.
+ */
+struct command {
+    const struct lesson *lesson;
+    const int *option;
+    int argc;
+    char **argv;
+    int ranks; /* what the option said; 0 after --help */
+};
+
+static int read_options(void *arg)
+{
+    struct command *command = arg;
+
+    lesson_begin(command->lesson, command->argc, command->argv);
+    command->ranks = *command->option;
+    return 0;
 }
 
 /* Otherwise the next file to be opened would be stdout. */
@@ -276,21 +299,14 @@ static int status_of(int exitcode)
     return EXIT_REFUSED;
 }
 
-int mpirun_self(int ranks, char **argv, double patience)
+static int run_job(struct mpirun *job)
 {
-    struct mpirun job = {ranks, argv, STDOUT_FILENO};
-    struct sigaction action = {.sa_handler = end_on_interrupt};
     struct process lender, mpirun;
-    int door;
+    int door = open_door();
 
-    sigemptyset(&action.sa_mask);
-    check_call(sigaction(SIGINT, &action, NULL), "sigaction");
-    occupy_descriptors();
-    door = open_door();
     xprocess_start(&lender, lend, &door);
     xclose(door);
-    xprocess_start(&mpirun, mpirun_exec, &job);
-
+    xprocess_start(&mpirun, mpirun_exec, job);
     if (process_join(&mpirun, patience) == ETIMEDOUT) {
         if (process_is_alive(&lender)) {
             report_error(ETIMEDOUT, "mpirun, which has not begun");
@@ -304,4 +320,22 @@ int mpirun_self(int ranks, char **argv, double patience)
         report_error(ECHILD, "mpirun, which ended with status %d",
                      mpirun.exitcode);
     return EXIT_REFUSED;
+}
+
+int mpirun_self(const struct lesson *lesson, const int *ranks, int argc,
+                char **argv)
+{
+    struct command *command = xshared_alloc(sizeof *command);
+    struct process reader;
+    struct sigaction action = {.sa_handler = end_on_interrupt};
+
+    sigemptyset(&action.sa_mask);
+    check_call(sigaction(SIGINT, &action, NULL), "sigaction");
+    occupy_descriptors();
+    *command = (struct command){lesson, ranks, argc, argv, 0};
+    xprocess_start(&reader, read_options, command);
+    xprocess_join(&reader);
+    if (command->ranks == 0)
+        return reader.exitcode;
+    return run_job(&(struct mpirun){command->ranks, argv});
 }

@@ -25,20 +25,24 @@
 
 #include <stdbool.h>
 
+#include "lesson.h"
+
 /* Has mpirun, of Open MPI or MPICH, started this process? */
 bool mpirun_is_parent(void);
 
 /*
- * MPIRUN in the environment names another mpirun than that in PATH.
+ * Runs this program with the same arguments in *ranks ranks, and
+ * returns the status that it should end with: that of the first rank
+ * which did not end with 0; EXIT_REFUSED, with a line that says why,
+ * when mpirun could not start them or one was killed; EXIT_HANG when
+ * rank 0 has not begun in half a minute.  Before all that it looks at
+ * the options, one of which may set *ranks, so that what is wrong is
+ * told once.  SIGINT ends the program with EXIT_INTERRUPTED.
  *
- * Runs this program with the arguments `argv` in so many ranks, and
- * returns the status that the program should end with: that of the
- * first rank that did not end with 0; EXIT_REFUSED, with a line that
- * says why, when mpirun could not start it or a rank was killed;
- * EXIT_HANG when rank 0 has not begun after `patience` seconds.
- * SIGINT ends the program with EXIT_INTERRUPTED.
+ * MPIRUN in the environment names another mpirun than that in PATH.
  */
-int mpirun_self(int ranks, char **argv, double patience);
+int mpirun_self(const struct lesson *lesson, const int *ranks, int argc,
+                char **argv);
 
 /*
  * A process_function: becomes an mpirun that runs this program, also
@@ -46,8 +50,7 @@ int mpirun_self(int ranks, char **argv, double patience);
  */
 struct mpirun {
     int ranks;
-    char **argv; /* as main's: up to NULL, and [0] is left out */
-    int output;  /* the descriptor that is to be its stdout */
+    char **argv; /* as main's */
 };
 
 int mpirun_exec(void *mpirun);

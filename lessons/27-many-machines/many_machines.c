@@ -19,14 +19,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <mpi.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "checked.h"
@@ -42,9 +42,6 @@ enum { PARCEL_MAX = 64 << 10 }; /* bytes of arguments or results */
 
 static int ranks = 4; /* wished for; then, as many as there are */
 static int rank;      /* of this process: 0 to ranks - 1 */
-/* How long, in seconds, mpirun may take to start or end a job. */
-static const double patience = 30;
-
 static int tasks = 10, seed = 1, chunk = 1, short_tasks = 1000;
 
 /* --------------------------------------------------- the tasks -- */
@@ -83,12 +80,16 @@ static int nothing(const void *arg, void *result)
  */
 static pool_task *const all_tasks[] = {square, nothing};
 
+enum { ALL_TASKS = sizeof all_tasks / sizeof all_tasks[0] };
+
 static int number_of(pool_task *task)
 {
     int number = 0;
 
-    while (all_tasks[number] != task)
+    while (number < ALL_TASKS && all_tasks[number] != task)
         number++;
+    if (number == ALL_TASKS)
+        check_error(ENOENT, "a task that is not in all_tasks");
     return number;
 }
 
@@ -215,15 +216,11 @@ static void tell_begin(int to)
 static void tell_end(void)
 {
     char row[TIMELINE_NAME_MAX];
-    size_t last = parcel.first + parcel.count - 1;
 
     snprintf(row, sizeof row, "rank %d", parcel.by);
     timeline_end(row);
-    if (parcel.count == 1)
-        say_time("%s is back with task %zu", row, last);
-    else
-        say_time("%s is back with tasks %zu to %zu", row, parcel.first,
-                 last);
+    say_time("%s brings task %zu%s", row, parcel.first,
+             parcel.count > 1 ? " and those after it" : "");
 }
 
 static void hand_out(struct far_map *map, int to)
@@ -318,32 +315,24 @@ static void introduce(void)
                MPI_BYTE, 0, MPI_COMM_WORLD);
 }
 
-static bool same_host(int one, int other)
+static bool is_same(int one, int other)
 {
-    return strcmp(all_ranks[one].host, all_ranks[other].host) == 0;
+    return all_ranks[one].pid == all_ranks[other].pid &&
+           strcmp(all_ranks[one].host, all_ranks[other].host) == 0;
 }
 
 static void part_ranks(void)
 {
-    int hosts = 0, processes = 0;
+    int twins = 0;
 
     for (int i = 0; i < ranks; i++) {
-        int host = 0, process = 0;
-
-        while (!same_host(host, i))
-            host++;
-        while (!same_host(process, i) ||
-               all_ranks[process].pid != all_ranks[i].pid)
-            process++;
-        hosts += host == i;
-        processes += process == i;
-        say("rank %d on %.20s, pid %d, has square at %#" PRIxPTR, i,
+        say("rank %d on %.15s, pid %d, has square at %#" PRIxPTR, i,
             all_ranks[i].host, all_ranks[i].pid, all_ranks[i].square);
+        for (int other = 0; other < i; other++)
+            twins += is_same(i, other);
     }
-    say("%d ranks on %d machine%s", ranks, hosts,
-        hosts == 1 ? "" : "s");
-    saw("%d", processes);
-    claim(processes == ranks, "%d ranks are %d processes", ranks,
+    saw("%d twice", twins);
+    claim(twins == 0, "each of the %d ranks is a process of its own",
           ranks);
 }
 
@@ -483,84 +472,42 @@ static void part_messages(void)
 
 /* -------------------------------------------------- a rank dies -- */
 
-/* A job of its own, since all of it will end. */
-enum { DOOMED = 3, VICTIM = 1, PID_DIGITS = 10 };
+/* In a job of its own, since all of it will end. */
+enum { DOOMED = 3, VICTIM = 1 };
 
-/* Its rank 0 tells the pids.  Then all wait, as for a message. */
+/* The others wait for a message from it for ever. */
 static _Noreturn void be_doomed(void)
 {
-    char text[DOOMED * PID_DIGITS + 1];
-    int size = 0, pids[DOOMED], pid = getpid();
-
-    MPI_Gather(&pid, 1, MPI_INT, pids, 1, MPI_INT, 0, MPI_COMM_WORLD);
-    if (rank == 0) {
-        for (int i = 0; i < DOOMED; i++)
-            size += sprintf(text + size, "%*d", PID_DIGITS, pids[i]);
-        xwrite(STDOUT_FILENO, text, (size_t)size);
-    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == VICTIM)
+        raise(SIGKILL);
     for (;;)
-        pause();
+        receive_parcel(VICTIM);
 }
 
-/* Gets the pids, and a descriptor that tells the end, of each rank. */
-static void watch_ranks(int output, int *pids, struct pollfd *ends)
-{
-    char digits[PID_DIGITS + 1] = {0};
-
-    for (int i = 0; i < DOOMED; i++) {
-        if (xread(output, digits, PID_DIGITS) != PID_DIGITS)
-            check_error(ECHILD, "mpirun in a rank");
-        pids[i] = (int)strtol(digits, NULL, 10);
-        ends[i].events = POLLIN;
-        ends[i].fd = check_call(
-            (int)syscall(SYS_pidfd_open, pids[i], 0), "pidfd_open");
-    }
-}
-
-static int count_ended(struct pollfd *ends)
-{
-    int count = 0, limit = (int)(patience * 1e3);
-
-    for (int i = 0; i < DOOMED; i++) {
-        count += check_call(poll(&ends[i], 1, limit), "poll");
-        xclose(ends[i].fd);
-    }
-    return count;
-}
-
+/*
+ * As its subreaper rank 0 becomes the parent of those whose parent has
+ * died: so when it has no child left, nobody of that job is.
+ */
 static void part_death(void)
 {
     char *arguments[] = {"lesson-27", "doomed", NULL};
-    struct mpirun job = {DOOMED, arguments, 0};
+    struct mpirun job = {DOOMED, arguments};
     struct process mpirun;
-    struct pollfd ends[DOOMED];
-    int output[2], pids[DOOMED], error, ended;
 
-    xpipe(output);
-    job.output = output[1];
+    check_call(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     xprocess_start(&mpirun, mpirun_exec, &job);
-    xclose(output[1]);
-    watch_ranks(output[0], pids, ends);
-    say_time("another job has %d ranks: pids %d, %d and %d", DOOMED,
-             pids[0], pids[1], pids[2]);
-    say_time("SIGKILL to its rank %d", VICTIM);
-    check_call(kill(pids[VICTIM], SIGKILL), "kill");
-    error = process_join(&mpirun, patience);
-    ended = count_ended(ends);
-    say_time("mpirun %s, %d of %d ranks have ended",
-             error == 0 ? "has ended" : "goes on", ended, DOOMED);
-    if (error != 0) {
-        process_kill(&mpirun);
-        xprocess_join(&mpirun);
-    }
-    xclose(output[0]);
+    say_time("another job of %d ranks starts; rank %d will be killed",
+             DOOMED, VICTIM);
+    xprocess_join(&mpirun);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    say_time("mpirun has ended with status %d, and all its ranks",
+             mpirun.exitcode);
 
-    saw("%d of %d", ended, DOOMED);
-    claim(error == 0 && ended == DOOMED,
-          "one rank is killed, and MPI ends the whole job");
     saw("status %d", mpirun.exitcode);
     claim((mpirun.exitcode & 127) == SIGKILL,
-          "the status of mpirun tells the signal, %d", SIGKILL);
+          "one rank is killed, and MPI ends the whole job");
 }
 
 /* --------------------------------------------------- start and end -- */
@@ -602,42 +549,12 @@ static int lead(int argc, char **argv)
     return lesson_end();
 }
 
-/* Looks at the options, so that what is wrong is told once, and at
- * once.  In a process of its own, which the watchdog does not survive. */
-struct command {
-    int argc;
-    char **argv;
-    int ranks; /* 0: --help */
-};
-
-static int read_options(void *arg)
-{
-    struct command *command = arg;
-
-    lesson_begin(&lesson, command->argc, command->argv);
-    command->ranks = ranks;
-    return 0;
-}
-
-static int start_ranks(int argc, char **argv)
-{
-    struct command *command = xshared_alloc(sizeof *command);
-    struct process reader;
-
-    *command = (struct command){argc, argv, 0};
-    xprocess_start(&reader, read_options, command);
-    xprocess_join(&reader);
-    if (command->ranks == 0)
-        return reader.exitcode;
-    return mpirun_self(command->ranks, argv, patience);
-}
-
 int main(int argc, char **argv)
 {
     int status = 0, size;
 
     if (!mpirun_is_parent())
-        return start_ranks(argc, argv);
+        return mpirun_self(&lesson, &ranks, argc, argv);
     mpirun_tie();
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
