@@ -168,6 +168,7 @@ static void serve(void)
         receive_parcel(0);
         if (parcel.task == GO_HOME)
             return;
+        memset(results, 0, parcel.count * parcel.result_size);
         for (size_t item = 0; item < parcel.count; item++)
             do_item(item, results);
         memcpy(parcel.bytes, results,
@@ -315,10 +316,9 @@ static void introduce(void)
                MPI_BYTE, 0, MPI_COMM_WORLD);
 }
 
-static bool is_same(int one, int other)
+static bool same_host(int one, int other)
 {
-    return all_ranks[one].pid == all_ranks[other].pid &&
-           strcmp(all_ranks[one].host, all_ranks[other].host) == 0;
+    return strcmp(all_ranks[one].host, all_ranks[other].host) == 0;
 }
 
 static void part_ranks(void)
@@ -327,9 +327,11 @@ static void part_ranks(void)
 
     for (int i = 0; i < ranks; i++) {
         say("rank %d on %.15s, pid %d, has square at %#" PRIxPTR, i,
-            all_ranks[i].host, all_ranks[i].pid, all_ranks[i].square);
+            same_host(i, 0) ? "this machine" : all_ranks[i].host,
+            all_ranks[i].pid, all_ranks[i].square);
         for (int other = 0; other < i; other++)
-            twins += is_same(i, other);
+            twins += same_host(i, other) &&
+                     all_ranks[i].pid == all_ranks[other].pid;
     }
     saw("%d twice", twins);
     claim(twins == 0, "each of the %d ranks is a process of its own",
