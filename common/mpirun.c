@@ -15,11 +15,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "checked.h"
-#include "process.h"
 
 enum { LENT = 3 }; /* stdin, stdout, stderr */
 
@@ -210,7 +210,7 @@ static int open_door(void)
 
 /* In a session of its own, whose terminal is not this one: there, who
  * is not in the foreground may read from it, too. */
-int mpirun_exec(void *arg)
+static int become_mpirun(void *arg)
 {
     struct mpirun *mpirun = arg;
     char count[16];
@@ -240,6 +240,21 @@ int mpirun_exec(void *arg)
     check_call(dup2(nothing, STDIN_FILENO), "dup2");
     signal(SIGPIPE, SIG_DFL);
     return check_call(execvp(argv[0], argv), argv[0]);
+}
+
+/* Its orphans become children of this process. */
+void mpirun_start(struct mpirun *mpirun)
+{
+    check_call(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+    xprocess_start(&mpirun->process, become_mpirun, mpirun);
+}
+
+int mpirun_join(struct mpirun *mpirun)
+{
+    xprocess_join(&mpirun->process);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    return mpirun->process.exitcode;
 }
 
 /*
@@ -282,8 +297,9 @@ static void end_on_interrupt(int number)
 }
 
 /*
- * What mpirun's end means, once rank 0 has begun.  When a rank was
- * killed by a signal, Open MPI adds 128 to its number, MPICH does not.
+ * What the end of mpirun means, or of another process here.  When a
+ * rank was killed by a signal, Open MPI adds 128 to the signal's
+ * number, and MPICH does not.
  */
 static int status_of(int exitcode)
 {
@@ -291,7 +307,7 @@ static int status_of(int exitcode)
         exitcode == EXIT_INTERRUPTED)
         return exitcode;
     if (exitcode < 0)
-        report_error(EOWNERDEAD, "mpirun, killed by signal %d",
+        report_error(EOWNERDEAD, "a process, killed by signal %d",
                      -exitcode);
     else
         report_error(EOWNERDEAD, "a rank, killed by signal %d",
@@ -301,24 +317,28 @@ static int status_of(int exitcode)
 
 static int run_job(struct mpirun *job)
 {
-    struct process lender, mpirun;
-    int door = open_door();
+    struct process lender;
+    int door = open_door(), exitcode;
+    bool lent;
 
     xprocess_start(&lender, lend, &door);
     xclose(door);
-    xprocess_start(&mpirun, mpirun_exec, job);
-    if (process_join(&mpirun, patience) == ETIMEDOUT) {
-        if (process_is_alive(&lender)) {
-            report_error(ETIMEDOUT, "mpirun, which has not begun");
-            return EXIT_HANG;
-        }
-        xprocess_join(&mpirun);
+    mpirun_start(job);
+    if (process_join(&job->process, patience) == ETIMEDOUT &&
+        process_is_alive(&lender)) {
+        report_error(ETIMEDOUT, "mpirun, which has not begun");
+        return EXIT_HANG;
     }
-    if (!process_is_alive(&lender))
-        return status_of(mpirun.exitcode);
-    if (mpirun.exitcode != EXIT_REFUSED) /* who has told why */
+    xprocess_join(&job->process);
+    lent = !process_is_alive(&lender);
+    process_kill(&lender);
+    xprocess_join(&lender);
+    exitcode = mpirun_join(job);
+    if (lent)
+        return status_of(exitcode);
+    if (exitcode != EXIT_REFUSED) /* then it has told why itself */
         report_error(ECHILD, "mpirun, which ended with status %d",
-                     mpirun.exitcode);
+                     exitcode);
     return EXIT_REFUSED;
 }
 
@@ -336,6 +356,6 @@ int mpirun_self(const struct lesson *lesson, const int *ranks, int argc,
     xprocess_start(&reader, read_options, command);
     xprocess_join(&reader);
     if (command->ranks == 0)
-        return reader.exitcode;
-    return run_job(&(struct mpirun){command->ranks, argv});
+        return status_of(reader.exitcode);
+    return run_job(&(struct mpirun){command->ranks, argv, {0}});
 }

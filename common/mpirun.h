@@ -26,6 +26,7 @@
 #include <stdbool.h>
 
 #include "lesson.h"
+#include "process.h"
 
 /* Has mpirun, of Open MPI or MPICH, started this process? */
 bool mpirun_is_parent(void);
@@ -45,15 +46,19 @@ int mpirun_self(const struct lesson *lesson, const int *ranks, int argc,
                 char **argv);
 
 /*
- * A process_function: becomes an mpirun that runs this program, also
- * within a rank of another job.  See process.h.
+ * Another mpirun that runs this program, also from within a rank; it
+ * dies with its starter.  join waits until all that came of it are
+ * gone, those too that it has left behind, and returns its exitcode,
+ * see process.h.  The caller must have no other children then.
  */
 struct mpirun {
     int ranks;
     char **argv; /* as main's */
+    struct process process;
 };
 
-int mpirun_exec(void *mpirun);
+void mpirun_start(struct mpirun *mpirun);
+int mpirun_join(struct mpirun *mpirun);
 
 /*
  * First of all in each rank: from here on it dies with its mpirun.

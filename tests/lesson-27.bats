@@ -162,7 +162,7 @@ two_machines='
     pkill -KILL -P "$lesson_pid" -x mpirun
     finish_lesson
     assert_equal "$status" 3
-    assert_regex "$stderr" "lesson-27: mpirun, killed by signal 9: EOWNERDEAD"
+    assert_regex "$stderr" "lesson-27: a process, killed by signal 9: EOWNERDEAD"
 }
 
 # ------------------------------------------------ Python and text --

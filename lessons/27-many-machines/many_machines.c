@@ -25,8 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "checked.h"
@@ -487,28 +485,21 @@ static _Noreturn void be_doomed(void)
         receive_parcel(VICTIM);
 }
 
-/*
- * As its subreaper rank 0 becomes the parent of those whose parent has
- * died: so when it has no child left, nobody of that job is.
- */
 static void part_death(void)
 {
     char *arguments[] = {"lesson-27", "doomed", NULL};
-    struct mpirun job = {DOOMED, arguments};
-    struct process mpirun;
+    struct mpirun job = {DOOMED, arguments, {0}};
+    int exitcode;
 
-    check_call(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
-    xprocess_start(&mpirun, mpirun_exec, &job);
+    mpirun_start(&job);
     say_time("another job of %d ranks starts; rank %d will be killed",
              DOOMED, VICTIM);
-    xprocess_join(&mpirun);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        ;
+    exitcode = mpirun_join(&job);
     say_time("mpirun has ended with status %d, and all its ranks",
-             mpirun.exitcode);
+             exitcode);
 
-    saw("status %d", mpirun.exitcode);
-    claim((mpirun.exitcode & 127) == SIGKILL,
+    saw("status %d", exitcode);
+    claim((exitcode & 127) == SIGKILL,
           "one rank is killed, and MPI ends the whole job");
 }
 
