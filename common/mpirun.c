@@ -23,7 +23,7 @@
 
 enum { LENT = 3 }; /* stdin, stdout, stderr */
 
-static const double patience = 30; /* s, until rank 0 begins */
+static const double patience = 20; /* s, until rank 0 begins */
 
 static const char lender_name[] = "LESSON_LENDER"; /* a variable */
 
@@ -327,7 +327,7 @@ static int run_job(struct mpirun *job)
     if (process_join(&job->process, patience) == ETIMEDOUT &&
         process_is_alive(&lender)) {
         report_error(ETIMEDOUT, "mpirun, which has not begun");
-        return EXIT_HANG;
+        return EXIT_REFUSED;
     }
     xprocess_join(&job->process);
     lent = !process_is_alive(&lender);

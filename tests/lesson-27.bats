@@ -41,13 +41,9 @@ ok one rank is killed, and MPI ends the whole job"
     assert_trace "$place/a.json"
 }
 
-@test "every claim holds with two ranks, chunks and odd numbers" {
-    run -0 lesson 27 --ranks 2 --chunk 3 --short 101
+@test "every claim holds on one CPU, with two ranks, chunks and odd numbers" {
+    run -0 on_one_cpu lesson 27 --ranks 2 --chunk 3 --short 101
     assert_equal "$(claims <<<"$output")" "$(expected_claims 2 101 4)"
-}
-
-@test "every claim holds on one CPU" {
-    run -0 on_one_cpu lesson 27 --short 100
 }
 
 @test "mpirun by hand runs it, too" {
@@ -56,6 +52,8 @@ ok one rank is killed, and MPI ends the whole job"
     assert_equal "$(claims <<<"$output")" "$(expected_claims 3 1000 20)"
     assert_equal "$stderr" ""
     refute_output --partial $'\033'
+    run -3 guarded mpirun -n 1 "$BIN/lesson-27"
+    assert_line --partial "lesson-27: mpirun -n, from 2 to 64: EDOM"
 }
 
 # --------------------------------------------------- two machines --

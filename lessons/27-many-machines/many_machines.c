@@ -141,6 +141,24 @@ static void receive_parcel(int from)
     messages++;
 }
 
+static struct whereabouts {
+    char host[MPI_MAX_PROCESSOR_NAME];
+    int pid;
+    uintptr_t square; /* the address of the function */
+} all_ranks[RANKS_MAX];
+
+/* All ranks call it, and rank 0 has them all. */
+static void introduce(void)
+{
+    struct whereabouts here = {.pid = getpid(),
+                               .square = (uintptr_t)square};
+    int length;
+
+    MPI_Get_processor_name(here.host, &length);
+    MPI_Gather(&here, sizeof here, MPI_BYTE, all_ranks, sizeof here,
+               MPI_BYTE, 0, MPI_COMM_WORLD);
+}
+
 /* ------------------------------------------ ranks 1 to the last -- */
 
 static void do_item(size_t item, char *results)
@@ -162,6 +180,7 @@ static void serve(void)
 {
     static alignas(max_align_t) char results[PARCEL_MAX];
 
+    introduce();
     for (;;) {
         receive_parcel(0);
         if (parcel.task == GO_HOME)
@@ -200,7 +219,7 @@ static size_t least(size_t one, size_t other)
 /* Short tasks come and go too fast to be told and drawn. */
 static bool is_told(const struct far_map *map)
 {
-    return map->count <= TASKS_MAX;
+    return map->task != nothing;
 }
 
 static void tell_begin(int to)
@@ -295,24 +314,6 @@ static int far_map(pool_task *task, const void *args, size_t arg_size,
 }
 
 /* ------------------------------------------------- who is where -- */
-
-static struct whereabouts {
-    char host[MPI_MAX_PROCESSOR_NAME];
-    int pid;
-    uintptr_t square; /* the address of the function */
-} all_ranks[RANKS_MAX];
-
-/* All ranks call it, and rank 0 has them all. */
-static void introduce(void)
-{
-    struct whereabouts here = {.pid = getpid(),
-                               .square = (uintptr_t)square};
-    int length;
-
-    MPI_Get_processor_name(here.host, &length);
-    MPI_Gather(&here, sizeof here, MPI_BYTE, all_ranks, sizeof here,
-               MPI_BYTE, 0, MPI_COMM_WORLD);
-}
 
 static bool same_host(int one, int other)
 {
@@ -497,6 +498,7 @@ static void part_death(void)
     exitcode = mpirun_join(&job);
     say_time("mpirun has ended with status %d, and all its ranks",
              exitcode);
+    say("In the pool of lesson 08 it is one task that is lost.");
 
     saw("status %d", exitcode);
     claim((exitcode & 127) == SIGKILL,
@@ -529,8 +531,9 @@ static int lead(int argc, char **argv)
     mpirun_borrow();
     lesson_begin(&lesson, argc, argv);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks); /* whatever was wished */
-    if (ranks < 2)
-        check_error(EDOM, "one rank alone: mpirun -n 4");
+    if (ranks < 2 || ranks > RANKS_MAX)
+        check_error(EDOM, "mpirun -n, from 2 to 64");
+    introduce();
     PART("Ranks: the same program, many times", part_ranks);
     PART("map: results in order", part_map);
     PART("Two tasks fail", part_error);
@@ -539,26 +542,22 @@ static int lead(int argc, char **argv)
     parcel = (struct parcel){.task = GO_HOME};
     for (int to = 1; to < ranks; to++)
         send_parcel(to, 0);
+    MPI_Finalize();
     return lesson_end();
 }
 
 int main(int argc, char **argv)
 {
-    int status = 0, size;
-
     if (!mpirun_is_parent())
         return mpirun_self(&lesson, &ranks, argc, argv);
     mpirun_tie();
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (argc == 2 && strcmp(argv[1], "doomed") == 0)
         be_doomed();
-    introduce();
     if (rank == 0)
-        status = lead(argc, argv);
-    else
-        serve();
+        return lead(argc, argv);
+    serve();
     MPI_Finalize();
-    return status;
+    return 0;
 }
