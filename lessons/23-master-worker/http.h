@@ -29,6 +29,29 @@ enum http_status {
     HTTP_VERSION = 505
 };
 
+/* What stands behind the number in an answer's first line. */
+static inline const char *http_reason(enum http_status status)
+{
+    switch (status) {
+    case HTTP_OK:
+        return "OK";
+    case HTTP_NOT_FOUND:
+        return "Not Found";
+    case HTTP_NOT_ALLOWED:
+        return "Method Not Allowed";
+    case HTTP_TIMEOUT:
+        return "Request Timeout";
+    case HTTP_TOO_LARGE:
+        return "Content Too Large";
+    case HTTP_HEAD_TOO_LARGE:
+        return "Request Header Fields Too Large";
+    case HTTP_VERSION:
+        return "HTTP Version Not Supported";
+    default:
+        return "Bad Request";
+    }
+}
+
 /* A piece of the bytes: no copy, and no 0 at its end. */
 struct http_text {
     const char *at;
