@@ -39,7 +39,7 @@ static void hang_up(struct line line)
 static void the_system_chooses_a_port_of_this_machine_only(void)
 {
     struct line line = connected();
-    struct sockaddr_in here;
+    struct sockaddr_in here = {0};
     socklen_t size = sizeof here;
 
     expect(loopback_port(line.listener) > 0);

@@ -229,13 +229,20 @@ static void join_thread_of(struct seat *seat)
     seat->has_thread = false;
 }
 
-/* With no thread to be had, the client is served by this one. */
+/*
+ * With no thread to be had, a server that is kept up serves the client
+ * in this one; the lesson ends, for it would not show what it claims.
+ */
 static void start_thread_for(struct seat *seat)
 {
+    int error;
+
     join_thread_of(seat);
-    if (pthread_create(&seat->thread, NULL, serve_client, seat) == 0)
-        seat->has_thread = true;
-    else
+    error = pthread_create(&seat->thread, NULL, serve_client, seat);
+    seat->has_thread = error == 0;
+    if (!serve)
+        check_error(error, "pthread_create");
+    if (error != 0)
         serve_client(seat);
 }
 

@@ -5,8 +5,9 @@
  * it serves nobody, and only sees to it that there are workers.  Those
  * have a few threads each, which share all the worker's connections: a
  * thread takes one that has something to say, answers, and gives it
- * back.  The lesson sends a load of requests; kills a worker; replaces all of them under load; and stops the server while
- * it has requests in hand.
+ * back.  The lesson sends a load of requests, kills a worker, replaces
+ * all of them under load, and stops the server while it has requests
+ * in hand.
  *
  * Look at: who is lost with a killed worker, and who is not when all
  * are replaced.
@@ -188,7 +189,7 @@ static void accept_connection(void)
 
 /* ----------------------------------------------- a worker: answers */
 
-/* False when the client does not take it: it never reads, or is gone. */
+/* False when the client is gone, or never reads. */
 static bool send_answer(struct connection *connection,
                         enum http_status status, bool body,
                         bool keep_alive)
@@ -300,7 +301,7 @@ static void end_connection(struct connection *connection)
     close_connection(connection);
 }
 
-/* It has something to say, and is this thread's until it is given back. */
+/* It has something to say, and is this thread's until given back. */
 static void serve_connection(struct connection *connection)
 {
     size_t before = connection->hung_up ? 0 : connection->filled;
