@@ -68,6 +68,15 @@ static struct {
 /* ---------------------------------------------------- a client */
 
 /*
+ * In seconds: how long a line may take.  The lesson's own clients have
+ * as long as they need, on a busy machine, too.
+ */
+static double time_limit(void)
+{
+    return serve ? patience * lesson_unit() : 30;
+}
+
+/*
  * As recv, but gives up at the deadline: a client that says nothing
  * keeps its seat only so long.
  */
@@ -93,7 +102,7 @@ static ssize_t receive(int client, char *bytes, size_t size,
 static void turn_away(int client)
 {
     static const char reason[] = "line too long\n";
-    double deadline = clock_deadline(patience * lesson_unit());
+    double deadline = clock_deadline(time_limit());
     char bytes[4096];
 
     if (loopback_send(client, reason, sizeof reason - 1) != 0)
@@ -117,7 +126,7 @@ static void answer_lines(int client)
     size_t filled = 0;
 
     while (filled < sizeof bytes) {
-        double deadline = clock_deadline(patience * lesson_unit());
+        double deadline = clock_deadline(time_limit());
         ssize_t count = receive(client, bytes + filled,
                                 sizeof bytes - filled, deadline);
         char *newline;
@@ -143,8 +152,7 @@ static void answer_lines(int client)
 static void *serve_client(void *arg)
 {
     struct seat *seat = arg;
-    struct timeval limit = {.tv_sec =
-                                (time_t)(patience * lesson_unit()) + 1};
+    struct timeval limit = {.tv_sec = (time_t)time_limit() + 1};
 
     gauge_enter(&server.served);
     setsockopt(seat->socket, SOL_SOCKET, SO_SNDTIMEO, &limit,
@@ -509,7 +517,7 @@ static void part_bad_clients(void)
           QUESTIONS);
     claim(told, "a line of a megabyte was refused in so many words");
     saw("%d", left);
-    claim(left <= 1, "nobody is served who is gone");
+    claim(left == 1, "only the silent one is still served");
 }
 
 /* -------------------------------------------- no descriptor left */
@@ -577,8 +585,8 @@ int main(int argc, char **argv)
     static const struct lesson_option options[] = {
         {"clients", "N", "how many clients come", &clients, 2,
          CLIENTS_MAX},
-        {"patience", "N", "a line must be complete in N u", &patience,
-         1, 100000},
+        {"patience", "N", "with --serve: a line may take N u",
+         &patience, 1, 100000},
         {"port", "N", "listen there; 0: the system chooses", &port, 0,
          65535},
         {"serve", NULL, "serve others, until Ctrl-C", &serve, 0, 1},
