@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -116,6 +117,16 @@ void xprocess_start(struct process *process, process_function *run,
 void xprocess_join(struct process *process)
 {
     check_error(process_join(process, INFINITY), "waitpid");
+}
+
+pid_t xwaitpid(pid_t pid, int *status, int flags)
+{
+    pid_t ended;
+
+    do
+        ended = waitpid(pid, status, flags);
+    while (ended < 0 && errno == EINTR);
+    return check_call(ended, "waitpid");
 }
 
 void *xshared_alloc(size_t size)

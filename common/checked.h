@@ -50,6 +50,9 @@ void xprocess_start(struct process *process, process_function *run,
                     void *arg);
 void xprocess_join(struct process *process); /* without a limit */
 
+/* waitpid, which goes on after EINTR. */
+pid_t xwaitpid(pid_t pid, int *status, int flags);
+
 /* shared_alloc: memory that this process and its children share. */
 void *xshared_alloc(size_t size);
 

@@ -22,6 +22,7 @@ static const size_t stack_size = 256 << 10;
 
 static struct {
     pthread_t thread;
+    sem_t watching;
     sem_t stop;
     atomic_bool paused;
     double patience;
@@ -57,6 +58,7 @@ static void *watch(void *unused)
     int quiet = 0; /* ticks */
 
     (void)unused;
+    sem_post(&watchdog.watching);
     while (clock_sem_wait(&watchdog.stop, tick) != 0) {
         uint64_t now = progress();
 
@@ -75,7 +77,9 @@ static void *watch(void *unused)
  * Signals are for the threads of the lesson.  The stack is smaller than
  * theirs: in a forked child, which has no watchdog, glibc would hand
  * it to the first thread, and gcc 12's ThreadSanitizer ends a program
- * in which a thread comes twice.
+ * in which a thread comes twice.  And it returns when the thread is
+ * running: a child forked before could inherit a lock of the allocator
+ * that the thread holds as it begins (AddressSanitizer's).
  */
 void watchdog_start(double patience, const char *(*part)(void))
 {
@@ -85,6 +89,7 @@ void watchdog_start(double patience, const char *(*part)(void))
     watchdog.patience = patience;
     watchdog.part = part;
     check_call(sem_init(&watchdog.stop, 0, 0), "sem_init");
+    check_call(sem_init(&watchdog.watching, 0, 0), "sem_init");
     check_error(pthread_attr_init(&attributes), "pthread_attr_init");
     check_error(pthread_attr_setstacksize(&attributes, stack_size),
                 "pthread_attr_setstacksize");
@@ -96,6 +101,7 @@ void watchdog_start(double patience, const char *(*part)(void))
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     check_error(pthread_attr_destroy(&attributes),
                 "pthread_attr_destroy");
+    clock_sem_wait(&watchdog.watching, INFINITY);
 }
 
 void watchdog_pause(bool paused)
@@ -108,4 +114,5 @@ void watchdog_stop(void)
     sem_post(&watchdog.stop);
     check_error(pthread_join(watchdog.thread, NULL), "pthread_join");
     sem_destroy(&watchdog.stop);
+    sem_destroy(&watchdog.watching);
 }

@@ -153,6 +153,17 @@ static void fail_run(struct pool *pool, int number,
     }
 }
 
+/* With the lock: the slot may be in use again, for another task. */
+static bool is_waited_for(struct pool *pool, int number)
+{
+    bool waited_for;
+
+    pthread_mutex_lock(&pool->lock);
+    waited_for = pool_slot(pool, number)->waited_for;
+    pthread_mutex_unlock(&pool->lock);
+    return waited_for;
+}
+
 /*
  * What the dead worker had in hand.  Where it is not known whether the
  * slot's number had reached a queue it is sent once more, which does
@@ -170,7 +181,7 @@ static void settle_hand(struct pool *pool, int worker, int number,
         queue_remove(pool->tasks, &number);
         pool_enqueue(pool, number);
     } else if (state == DONE || state == CANCELLED) {
-        pool_finish(pool, number, slot->waited_for);
+        pool_finish(pool, number, is_waited_for(pool, number));
     }
 }
 

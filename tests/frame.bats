@@ -210,7 +210,9 @@ END
         name=${lesson#??-}
         assert [ -f "lessons/$lesson/${name//-/_}.c" ]
         assert [ -f "lessons/$lesson/${name//-/_}.py" ]
+        assert [ "$(wc -l <"lessons/$lesson/${name//-/_}.py")" -le 30 ]
         assert [ -f "lessons/$lesson/README.md" ]
+        assert [ -f "tests/mutations/${lesson%%-*}" ]
         assert [ -f "tests/lesson-${lesson%%-*}.bats" ]
         run -0 find "lessons/$lesson" -name '*.c'
         assert_equal "${#lines[@]}" 1

@@ -122,14 +122,16 @@ claims() {
 }
 
 # essence <OUTPUT: what is the same in every run with these options:
-# titles and claims in their order, the other lines without numbers.
+# titles and claims in their order, the other lines without numbers,
+# and a word that comes several times in a row only once.
 essence() {
     local text same='^([^ ]|    (ok|FAILED) |            [^ ])'
 
     text=$(sed '/^Time line:/,$d')
     grep -E "$same" <<<"$text"
     grep -vE "$same" <<<"$text" |
-        sed -E 's/[0-9]+(\.[0-9]+)?/N/g; s/ +/ /g' | sort -u
+        sed -E 's/[0-9]+(\.[0-9]+)?/N/g; s/ +/ /g; s/( [^ ]+)\1+/\1/g' |
+        sort -u
 }
 
 # transcript_is_current 07: the run shown in the lesson's README.md,

@@ -121,7 +121,7 @@ static void part_fork(void)
     for (int i = 0; i < processes; i++)
         pids[i] = fork_child(i);
     for (int i = 0; i < processes; i++) {
-        check_call(waitpid(pids[i], &status, 0), "waitpid");
+        xwaitpid(pids[i], &status, 0);
         good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     claim_naps();

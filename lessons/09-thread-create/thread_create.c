@@ -170,7 +170,7 @@ static struct start start_process(void)
         _exit(0);
     }
     next = clock_now();
-    check_call(waitpid(child, NULL, 0), "waitpid");
+    xwaitpid(child, NULL, 0);
     return (struct start){*first_line - call, *first_line < next};
 }
 

@@ -52,6 +52,10 @@ static atomic_int *counts; /* a shared mapping of CALLS numbers */
 static enum call failing = CALLS;
 static int failing_at, failing_with;
 
+/* The real function of this name. */
+#define REAL(name) /* NOLINTNEXTLINE(bugprone-macro-parentheses) */    \
+    (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
+
 static void ignore(int signal)
 {
     (void)signal;
@@ -70,7 +74,7 @@ __attribute__((constructor)) static void begin(void)
     struct sigaction storm = {.sa_handler = ignore};
 
     if (getenv("FAULT_STORM") != NULL)
-        sigaction(SIGUSR1, &storm, NULL);
+        REAL(sigaction)(SIGUSR1, &storm, NULL);
     if (file != NULL) {
         int descriptor = open(file, O_RDWR | O_CLOEXEC);
         void *(*map)(void *, size_t, int, int, int, off_t) =
@@ -105,10 +109,6 @@ static bool fails(enum call call)
     return true;
 }
 
-/* The real function of this name. */
-#define REAL(name) /* NOLINTNEXTLINE(bugprone-macro-parentheses) */    \
-    (__extension__(__typeof__(&name)) dlsym(RTLD_NEXT, #name))
-
 pid_t fork(void)
 {
     return fails(FORK) ? -1 : REAL(fork)();
@@ -130,6 +130,15 @@ void *mmap(void *address, size_t size, int protection, int flags,
         return MAP_FAILED;
     return REAL(mmap)(address, size, protection, flags, descriptor,
                       offset);
+}
+
+/* What the storm sends stays handled, in children, too. */
+int sigaction(int number, const struct sigaction *restrict action,
+              struct sigaction *restrict before)
+{
+    if (number == SIGUSR1 && getenv("FAULT_STORM") != NULL)
+        action = NULL;
+    return REAL(sigaction)(number, action, before);
 }
 
 int shm_open(const char *name, int flags, mode_t mode)

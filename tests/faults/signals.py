@@ -21,8 +21,10 @@ def to_the_lesson(row, lesson, number, length):
     time.sleep(random.uniform(0, length))
     kill(run.process.pid, number)
     run.finish()
-    by_signal = 130 if number == signal.SIGINT else -number
-    row.judge(run, run.status in (0, by_signal), f"{number.name} to it")
+    # In its first moment a lesson does not handle SIGINT yet.
+    by_signal = (130, -number) if number == signal.SIGINT and not run.stdout else (
+        130 if number == signal.SIGINT else -number,)
+    row.judge(run, run.status in (0, *by_signal), f"{number.name} to it")
 
 
 def to_a_process(row, lesson, length):

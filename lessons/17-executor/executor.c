@@ -1,0 +1,305 @@
+/*
+ * executor.c -- hand it over, and go on; or wait until all is done.
+ *
+ * An executor is a pool by another name: submit hands a task over and
+ * goes on, shutdown takes no more and waits for those in hand, map
+ * asks for many results at once and brings them in the order of the
+ * arguments.  Why a pool at all is the last part: a process for each
+ * task costs more than the task.
+ *
+ * Look at: where "main goes on" stands among the lines; the same few
+ * ids in all of them; what a start costs.
+ * Compare with: 07-pool-apply, the same pool by its older names;
+ * 18-future, for what submit gives back.
+ * Try: --threads, where all tasks have one pid; --seed 7; --chunk 5.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "checked.h"
+#include "clock.h"
+#include "lesson.h"
+#include "pool.h"
+#include "shared.h"
+
+enum { TASKS_MAX = 100, WORKERS_MAX = 64, STARTS_MAX = 100000 };
+
+static int tasks = 10, workers = 4, seed = 1, chunk, starts = 1000;
+static int threads; /* 1: workers are threads, not processes */
+
+static struct pool *pool;
+
+/* What the tasks leave behind, in memory that the workers share. */
+static struct board {
+    atomic_int ended;
+    sem_t begun; /* one for each task that has begun */
+    sem_t go;    /* one for each task that may end */
+    struct run {
+        pid_t pid, thread;
+    } runs[TASKS_MAX];
+} * board;
+
+static void open_pool(void)
+{
+    const struct pool_kind *kind =
+        threads ? &pool_threads : &pool_processes;
+
+    board = xshared_alloc(sizeof *board); /* before the forks */
+    xsem_init(&board->begun, 1, 0);
+    xsem_init(&board->go, 1, 0);
+    pool = check_pointer(pool_open(kind, workers), "pool_open");
+}
+
+static void close_board(void)
+{
+    pool_free(pool);
+    shared_free(board, sizeof *board);
+}
+
+/* shutdown(wait=True) */
+static void shut_down(void)
+{
+    check_error(pool_close(pool), "pool_close");
+    check_error(pool_join(pool), "pool_join");
+}
+
+/* ------------------------------------------------------- submit */
+
+/* A task sleeps 1 to 3 u, and notes who ran it. */
+struct job {
+    int number;
+    int length; /* in u */
+};
+
+static struct job jobs[TASKS_MAX];
+
+static int work(const void *arg, void *result)
+{
+    const struct job *job = arg;
+
+    xsem_post(&board->begun);
+    xsem_wait(&board->go);
+    unit_sleep(job->length);
+    board->runs[job->number] = (struct run){getpid(), gettid()};
+    say_time("task %d, %d u, pid %d", job->number, job->length,
+             getpid());
+    atomic_fetch_add(&board->ended, 1);
+    *(int *)result = job->number * job->number;
+    return 0;
+}
+
+static void submit_all(void)
+{
+    for (int i = 0; i < tasks; i++) {
+        struct future *future = pool_submit(
+            pool, work, &jobs[i], sizeof jobs[i], sizeof(int));
+
+        future_free(check_pointer(future, "pool_submit"));
+    }
+}
+
+static int least(int one, int other)
+{
+    return one < other ? one : other;
+}
+
+/* Until every worker has a task, for none can do two at a time. */
+static void await_busy_workers(void)
+{
+    for (int i = 0; i < least(tasks, workers); i++)
+        clock_sem_wait(&board->begun, 20); /* one may be killed */
+}
+
+/* So that no task ends before main has looked. */
+static void let_go(void)
+{
+    for (int i = 0; i < tasks; i++)
+        xsem_post(&board->go);
+}
+
+/* How many different ids there are, of processes or of threads. */
+static int count_ids(bool of_threads)
+{
+    int count = 0;
+
+    for (int i = 0; i < tasks; i++) {
+        int first = 0;
+
+        while (of_threads
+                   ? board->runs[first].thread != board->runs[i].thread
+                   : board->runs[first].pid != board->runs[i].pid)
+            first++;
+        count += first == i;
+    }
+    return count;
+}
+
+static void claim_ids(void)
+{
+    int pids = count_ids(false), ids = count_ids(true);
+
+    saw("%d pids, %d threads", pids, ids);
+    if (threads)
+        claim(pids == 1 && ids == least(tasks, workers),
+              "one pid, and %d threads, did all tasks",
+              least(tasks, workers));
+    else
+        claim(pids == least(tasks, workers),
+              "exactly %d processes did all tasks",
+              least(tasks, workers));
+}
+
+static void part_go_on(void)
+{
+    int ended;
+
+    open_pool();
+    submit_all();
+    ended = atomic_load(&board->ended);
+    say_time("main goes on");
+    await_busy_workers();
+    let_go();
+    shut_down();
+
+    saw("%d had ended", ended);
+    claim(ended == 0, "main goes on before any task is done");
+    saw("%d of %d", board->ended, tasks);
+    claim(board->ended == tasks, "shutdown waits for all %d", tasks);
+    claim_ids();
+    close_board();
+}
+
+static void part_shut_down(void)
+{
+    struct future *late;
+    int ended, error;
+
+    open_pool();
+    submit_all();
+    let_go();
+    shut_down();
+    ended = atomic_load(&board->ended);
+    say_time("main goes on");
+    late =
+        pool_submit(pool, work, &jobs[0], sizeof jobs[0], sizeof(int));
+    error = errno;
+
+    saw("%d of %d", ended, tasks);
+    claim(ended == tasks, "after shutdown main goes on as the last");
+    saw("%s", error_name(error));
+    claim(late == NULL && error == EPIPE,
+          "submit after shutdown is refused");
+    close_board();
+}
+
+/* ---------------------------------------------------------- map */
+
+static void part_map(void)
+{
+    int results[TASKS_MAX] = {0}, right = 0;
+
+    open_pool();
+    let_go();
+    check_error(pool_map(pool, work, jobs, sizeof jobs[0], results,
+                         sizeof results[0], (size_t)tasks,
+                         (size_t)chunk),
+                "pool_map");
+    shut_down();
+    for (int i = 0; i < tasks; i++)
+        right += results[i] == i * i;
+    say("results: %d, %d, ... %d", results[0], results[1],
+        results[tasks - 1]);
+
+    saw("%d of %d", right, tasks);
+    claim(right == tasks, "results come in the order of the arguments");
+    close_board();
+}
+
+/* --------------------------------------------- why a pool at all */
+
+static int nothing(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return 0;
+}
+
+static int nothing_in_a_process(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static double time_processes(void)
+{
+    double begin = clock_now();
+
+    for (int i = 0; i < starts; i++) {
+        struct process process;
+
+        xprocess_start(&process, nothing_in_a_process, NULL);
+        xprocess_join(&process);
+    }
+    return clock_now() - begin;
+}
+
+static double time_pool(void)
+{
+    double begin = clock_now();
+
+    open_pool();
+    for (int i = 0; i < starts; i++)
+        check_error(pool_apply_async(pool, nothing, NULL, 0, 0, NULL,
+                                     NULL, NULL),
+                    "pool_apply_async");
+    shut_down();
+    close_board();
+    return clock_now() - begin;
+}
+
+static void part_cost(void)
+{
+    double one_each = time_processes(), pooled = time_pool();
+
+    say("%d tasks, a process each: %.0f ms", starts, one_each * 1e3);
+    say("%d tasks, a pool of %d:    %.0f ms, opened and closed", starts,
+        workers, pooled * 1e3);
+    say("The pool is %.0f times as fast.", one_each / pooled);
+    saw("%.1f times", one_each / pooled);
+    claim(one_each > 2 * pooled,
+          "a process for each task takes more than twice as long");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct lesson_option options[] = {
+        {"tasks", "N", "how many tasks", &tasks, 2, TASKS_MAX},
+        {"workers", "N", "how many workers", &workers, 1, WORKERS_MAX},
+        {"seed", "N", "of the random lengths", &seed, 0, 1000000},
+        {"chunk", "N", "items a worker gets at once from map; 0: a fit",
+         &chunk, 0, TASKS_MAX},
+        {"starts", "N", "tasks in the last part", &starts, 1000,
+         STARTS_MAX},
+        {"threads", NULL, "a pool of threads, not of processes",
+         &threads, 0, 1},
+        {0},
+    };
+    static const struct lesson lesson = {
+        .name = "lesson-17 executor",
+        .summary = "hand it over and go on, or wait until all is done",
+        .example = "./lesson-17 --tasks 20 --workers 8 --seed 7",
+        .options = options,
+    };
+    unsigned state;
+
+    lesson_begin(&lesson, argc, argv);
+    state = (unsigned)seed;
+    for (int i = 0; i < tasks; i++)
+        jobs[i] = (struct job){i, 1 + rand_r(&state) % 3};
+    PART("Submit, and go on", part_go_on);
+    PART("Submit, shut down, and then go on", part_shut_down);
+    PART("map: results in order", part_map);
+    PART("Why a pool at all", part_cost);
+    return lesson_end();
+}

@@ -1,0 +1,67 @@
+# Lesson 17 as a user runs it.
+load helper
+
+expected_claims() { # expected_claims TASKS SENTENCE
+    echo "\
+ok main goes on before any task is done
+ok shutdown waits for all $1
+ok $2
+ok after shutdown main goes on as the last
+ok submit after shutdown is refused
+ok results come in the order of the arguments
+ok a process for each task takes more than twice as long"
+}
+
+holds() { # holds TASKS SENTENCE OPTION...
+    run -0 --separate-stderr lesson 17 "${@:3}"
+    assert_equal "$(claims <<<"$output")" "$(expected_claims "$1" "$2")"
+    assert_equal "$stderr" ""
+    refute_line --regexp '^.{73}'
+}
+
+@test "every claim holds, with processes and with threads" {
+    holds 10 "exactly 4 processes did all tasks"
+    holds 10 "one pid, and 4 threads, did all tasks" --threads
+}
+
+@test "every claim holds with few and with many tasks and workers" {
+    holds 100 "exactly 64 processes did all tasks" --tasks 100 --workers 64
+    holds 2 "exactly 1 processes did all tasks" --tasks 2 --workers 1
+    holds 5 "exactly 4 processes did all tasks" --tasks 5 --chunk 5
+}
+
+@test "every claim holds on one CPU" {
+    run -0 on_one_cpu lesson 17
+    run -0 on_one_cpu lesson 17 --threads
+}
+
+@test "main goes on first, and then last" {
+    run -0 lesson 17 --tasks 3
+    assert_equal "$(sed -nE 's/^ +[0-9.]+ u  (main|task).*/\1/p' \
+        <<<"$output" | uniq | head -4 | paste -sd ' ')" "main task main task"
+}
+
+@test "bad input is a usage error" {
+    assert_usage_error 17 \
+        "--workers 0: a whole number from 1 to 64 is expected" --workers 0
+    assert_usage_error 17 \
+        "--starts 999: a whole number from 1000 to 100000 is expected" \
+        --starts 999
+}
+
+@test "Ctrl-C and SIGKILL take its workers along" {
+    assert_signal_ends KILL 17 "main goes on" --unit 5
+    assert_signal_ends INT 17 "main goes on" --unit 5
+}
+
+# CPython starts a worker when there is a task for it.
+@test "the Python twin claims the same" {
+    LESSON_UNIT=0.02 twin_claims_the_same 17 -- 'exactly 4' \
+        'after shutdown main'
+    LESSON_UNIT=0.02 twin_claims_the_same 17 --threads -- 'one pid' \
+        'after shutdown main'
+}
+
+@test "the run shown in the README is current" {
+    LESSON_UNIT=0.05 transcript_is_current 17
+}
