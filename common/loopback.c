@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 static struct sockaddr_in address(int port)
 {
@@ -89,4 +92,30 @@ int loopback_send(int socket, const void *bytes, size_t size)
         }
     }
     return 0;
+}
+
+/* In milliseconds, rounded up: what poll waited is not too little. */
+static int poll_time(double deadline)
+{
+    double left = fmin(clock_left(deadline), 3600);
+
+    return (int)ceil(fmax(left, 0) * 1e3);
+}
+
+ssize_t loopback_receive(int socket, void *bytes, size_t size,
+                         double deadline)
+{
+    struct pollfd readable = {.fd = socket, .events = POLLIN};
+
+    for (;;) {
+        int ready = poll(&readable, 1, poll_time(deadline));
+        ssize_t count = recv(socket, bytes, size, MSG_DONTWAIT);
+
+        if (count >= 0 || (errno != EAGAIN && errno != EINTR))
+            return count;
+        if (ready == 0 && clock_left(deadline) <= 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+    }
 }
