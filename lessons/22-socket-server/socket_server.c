@@ -272,7 +272,7 @@ static bool gets(int client, const char *expected)
 {
     double deadline = clock_deadline(30);
     size_t size = strlen(expected), filled = 0;
-    char answer[LINE_BYTES];
+    char answer[LINE_BYTES] = "";
 
     while (filled < size) {
         ssize_t count = loopback_receive(client, answer + filled,
@@ -425,12 +425,12 @@ static bool is_turned_away(int client)
            loopback_receive(client, &more, 1, clock_deadline(30)) == 0;
 }
 
-/* Waits until no more than so many are served, or for 5 s. */
+/* Waits until so many are served, and no more, or for 5 s. */
 static int served_at_last(int expected)
 {
     double deadline = clock_deadline(5);
 
-    while (server.served.inside > expected && clock_left(deadline) > 0)
+    while (server.served.inside != expected && clock_left(deadline) > 0)
         clock_sleep(0.001);
     return server.served.inside;
 }
