@@ -19,6 +19,14 @@ static struct sockaddr_in address(int port)
     return here;
 }
 
+/* A small message does not wait for more to be sent. */
+static void send_at_once(int socket)
+{
+    int on = 1;
+
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 /* close may change errno. */
 static int give_up(int socket)
 {
@@ -39,6 +47,7 @@ int loopback_listen(int port)
         return -1;
     /* What is left of a former server's connections is in no way. */
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    send_at_once(listener); /* and all that are accepted there */
     if (bind(listener, (struct sockaddr *)&here, sizeof here) != 0 ||
         listen(listener, SOMAXCONN) != 0)
         return give_up(listener);
@@ -61,7 +70,7 @@ int loopback_port(int socket)
 int loopback_connect(int port)
 {
     struct sockaddr_in there = address(port);
-    int on = 1, result;
+    int result;
     int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (connection < 0)
@@ -72,8 +81,7 @@ int loopback_connect(int port)
     while (result != 0 && (errno == EINTR || errno == EALREADY));
     if (result != 0 && errno != EISCONN)
         return give_up(connection);
-    /* A small request does not wait for more to send. */
-    setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    send_at_once(connection);
     return connection;
 }
 

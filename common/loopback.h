@@ -2,7 +2,8 @@
  * loopback.h -- connections within this machine.
  *
  * TCP on 127.0.0.1, which no other machine can reach.  Lesson 22 shows
- * the system calls.  All sockets are close-on-exec.
+ * the system calls.  All sockets are close-on-exec, and send at once
+ * what they are given, also those that are accepted.
  */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H

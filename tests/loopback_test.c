@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -92,6 +93,24 @@ static void who_says_nothing_is_waited_for_until_the_deadline(void)
     hang_up(line);
 }
 
+static bool sends_at_once(int socket)
+{
+    socklen_t size = sizeof(int);
+    int on = 0;
+
+    getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, &size);
+    return on != 0;
+}
+
+static void neither_side_waits_for_more_to_send(void)
+{
+    struct line line = connected();
+
+    expect(sends_at_once(line.here));
+    expect(sends_at_once(line.there));
+    hang_up(line);
+}
+
 /* The server closes first, so that its port is in TIME_WAIT. */
 static void a_port_is_free_again_at_once(void)
 {
@@ -166,6 +185,7 @@ static const struct test tests[] = {
     TEST(bytes_arrive_as_they_were_sent),
     TEST(what_has_arrived_is_received),
     TEST(who_says_nothing_is_waited_for_until_the_deadline),
+    TEST(neither_side_waits_for_more_to_send),
     TEST(a_port_is_free_again_at_once),
     TEST(a_port_in_use_is_refused),
     TEST(nobody_there_is_told),
