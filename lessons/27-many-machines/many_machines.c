@@ -353,7 +353,7 @@ static int local_map(int *results)
     pool_observe(NULL); /* the picture is of the ranks */
     pool = check_pointer(pool_open(&pool_threads, 3), "pool_open");
     error = pool_map(pool, square, quick, sizeof quick[0], results,
-                     sizeof results[0], (size_t)tasks, 1);
+                     sizeof results[0], (size_t)tasks, 1, INFINITY);
     pool_free(pool);
     return error;
 }
