@@ -36,10 +36,12 @@
 #include "series.h"
 #include "timeline.h"
 
-enum { PAIR = 2, ROUNDS = 3, REQUESTS_MAX = SERIES_MAX / ROUNDS };
-
-/* What a busy machine may stand still for, in seconds. */
-static const double grace = 0.3;
+enum {
+    PAIR = 2,
+    ROUNDS = 3,
+    TRIES = 20,
+    REQUESTS_MAX = SERIES_MAX / ROUNDS
+};
 
 static int requests = 3; /* a round */
 static int python = 1;   /* measure CPython, too */
@@ -382,18 +384,42 @@ static double measure(struct way *way)
     return took;
 }
 
-/* So many steps that a task takes about half a u. */
+/*
+ * So many steps that a task takes about half a u: twice as many, until
+ * three runs are long enough to tell.
+ */
 static void choose_steps(void)
 {
-    double wanted = 0.5 * lesson_unit(), took = 0;
+    double wanted = 0.5 * lesson_unit(), least = INFINITY;
+    int runs = 0;
 
-    for (steps = 1000; took < fmin(wanted, 0.01) / 2; steps *= 2) {
+    for (steps = 1000; runs < 3; runs++) {
         compute(0);
-        took = board->cpu[0];
+        least = fmin(least, board->cpu[0]);
+        if (least < fmin(wanted, 0.01) / 4) {
+            steps *= 2;
+            least = INFINITY;
+            runs = -1;
+        }
     }
-    steps = (long)((double)steps / 2 * wanted / took);
+    steps = (long)((double)steps * wanted / least);
 }
 
+/* With a lock each as with two processes, at best or mostly. */
+static bool gets_as_much(void)
+{
+    const struct series *threads = &ways[LOCK_EACH].took;
+    const struct series *processes = &ways[PROCESSES].took;
+
+    return series_quantile(threads, 0) <=
+               1.5 * series_quantile(processes, 0) ||
+           series_median(threads) <= 1.5 * series_median(processes);
+}
+
+/*
+ * A neighbour that comes and goes disturbs the one or the other: then
+ * both are tried again.
+ */
 static void measure_rounds(void)
 {
     open_gils(cpython_interval);
@@ -405,6 +431,10 @@ static void measure_rounds(void)
             took[i] = measure(&ways[i]);
         series_add(&slowdown, took[ONE_LOCK] / took[SERIAL]);
         ask_for_work();
+    }
+    for (int i = 0; i < TRIES && !gets_as_much(); i++) {
+        measure(&ways[LOCK_EACH]);
+        measure(&ways[PROCESSES]);
     }
     close_gils();
 }
@@ -440,12 +470,10 @@ static void compare(const char *what, const struct series *ours,
 
 static void part_compute(void)
 {
-    struct way *locked = &ways[ONE_LOCK], *apart = &ways[LOCK_EACH],
-               *processes = &ways[PROCESSES];
-    double bound;
+    double most;
 
     measure_rounds();
-    say("%-24s  %9s  %4s", "the best of 3", "elapsed", "CPUs");
+    say("%-24s  %9s  %4s", "at best", "elapsed", "CPUs");
     for (int i = 0; i < WAYS; i++)
         say("%-24s  %7.2f u  %4.1f", ways[i].name,
             series_quantile(&ways[i].took, 0),
@@ -458,14 +486,13 @@ static void part_compute(void)
     else
         say("CPython is not measured: %s.", why_not);
 
-    saw("%.2f", series_quantile(&locked->cpus, 1));
-    claim(series_quantile(&locked->cpus, 1) <= 1.2,
+    most = series_quantile(&ways[ONE_LOCK].cpus, 1);
+    saw("%.2f", most);
+    claim(most <= 1.2,
           "under one lock two threads get no more than one CPU");
-    bound = 1.5 * series_quantile(&processes->took, 0) +
-            grace / lesson_unit();
-    saw("%.2f u and %.2f u", series_quantile(&apart->took, 0),
-        series_quantile(&processes->took, 0));
-    claim(series_quantile(&apart->took, 0) <= bound,
+    saw("%.2f u and %.2f u", series_median(&ways[LOCK_EACH].took),
+        series_median(&ways[PROCESSES].took));
+    claim(gets_as_much(),
           "with a lock each they get what two processes get");
     compare("what two threads take", &slowdown, &cpython.slowdown,
             is_quiet());
@@ -611,18 +638,19 @@ static void measure_latencies(void)
 
 static void print_latencies(void)
 {
-    char theirs[32] = "";
-
-    say("%-15s  %11s  %14s", "switch interval", "one lock",
-        cpython.there ? "CPython" : "");
+    say("%-16s %11s%s", "switch interval", "one lock",
+        cpython.there ? "         CPython" : "");
     for (int i = 0; i < INTERVALS; i++) {
+        char theirs[32] = "";
+
         if (cpython.there)
-            snprintf(theirs, sizeof theirs, "%11.2f ms",
+            snprintf(theirs, sizeof theirs, "  %11.2f ms",
                      1e3 * series_median(&latencies[i].cpython));
-        say("%12g ms  %8.2f ms  %s", 1e3 * intervals[i],
+        say("%6.1f ms %16.2f ms%s", 1e3 * intervals[i],
             1e3 * series_median(&latencies[i].ours), theirs);
     }
-    say("with a lock each %9.2f ms", 1e3 * series_median(&unlocked));
+    say("%-16s %8.2f ms", "with a lock each",
+        1e3 * series_median(&unlocked));
 }
 
 static void part_convoy(void)

@@ -27,7 +27,11 @@
 #include "lesson.h"
 #include "timeline.h"
 
-enum { TASKS_MAX = 16, WAITS = 20 /* of a task that waits */ };
+enum {
+    TASKS_MAX = 16,
+    WAITS = 20, /* of a task that waits */
+    TRIES = 10
+};
 
 /* What a busy machine may stand still for, in seconds. */
 static const double grace = 0.3;
@@ -177,7 +181,7 @@ static void measure(const struct load *load, const struct way *way,
     work = load->work;
     one_lock = way->one_lock;
     way->run(tasks, task);
-    result->elapsed = unit_now() - begin;
+    *result = (struct result){.elapsed = unit_now() - begin};
     for (int i = 0; i < tasks; i++) {
         result->used.cpu += board->used[i].cpu;
         result->used.voluntary += board->used[i].voluntary;
@@ -203,18 +207,27 @@ static void count_cpus(void)
         cpu_count(), limit);
 }
 
-/* So many steps that a task computes for `length` u. */
+/*
+ * So many steps that a task computes for `length` u: twice as many,
+ * until three runs are long enough to tell.
+ */
 static void choose_steps(void)
 {
-    double wanted = length * lesson_unit(), used = 0;
+    double wanted = length * lesson_unit(), least = INFINITY;
+    int runs = 0;
 
     work = compute;
     one_lock = false;
-    for (steps = 1000; used < fmin(wanted, 0.01) / 2; steps *= 2) {
+    for (steps = 1000; runs < 3; runs++) {
         task(0);
-        used = board->used[0].cpu;
+        least = fmin(least, board->used[0].cpu);
+        if (least < fmin(wanted, 0.01) / 4) {
+            steps *= 2;
+            least = INFINITY;
+            runs = -1;
+        }
     }
-    steps = (long)((double)steps / 2 * wanted / used);
+    steps = (long)((double)steps * wanted / least);
 }
 
 /*
@@ -236,36 +249,68 @@ static double time_bare_loops(void)
 
 static double bare; /* u, for all tasks */
 
-static void claim_computing(const struct result *of)
+/* How long the tasks may take, together; INFINITY: not claimed. */
+static double limit(int load, int way)
 {
-    double bound = 1.5 * bare + grace / lesson_unit();
-    double used = of[ONE_LOCK].used.cpu / lesson_unit();
+    if (load == IO && way != SERIAL)
+        return results[IO][SERIAL].elapsed / 2 + grace / lesson_unit();
+    if (load == CPU && cpus > 1 && (way == THREADS || way == PROCESSES))
+        return 1.5 * bare;
+    return INFINITY;
+}
+
+/*
+ * A neighbour that comes and goes can make anything slower, but not
+ * faster: what took too long is tried again.
+ */
+static void measure_all(void)
+{
+    bare = time_bare_loops();
+    for (int load = 0; load < LOADS; load++)
+        for (int way = 0; way < WAYS; way++) {
+            struct result *result = &results[load][way];
+
+            measure(&loads[load], &ways[way], result);
+            for (int i = 1;
+                 i < TRIES && result->elapsed > limit(load, way); i++) {
+                bare = fmax(bare, time_bare_loops());
+                measure(&loads[load], &ways[way], result);
+            }
+        }
+}
+
+static void claim_in_time(int load, int way, const char *sentence)
+{
+    double elapsed = results[load][way].elapsed;
+
+    saw("%.2f u, where %.2f u are allowed", elapsed, limit(load, way));
+    claim(elapsed <= limit(load, way), "%s, %s: %s", loads[load].name,
+          ways[way].name, sentence);
+}
+
+static void claim_computing(void)
+{
+    const struct result *locked = &results[CPU][ONE_LOCK];
+    double used = locked->used.cpu / lesson_unit();
 
     if (cpus > 1) {
-        saw("%.2f u and %.2f u", of[THREADS].elapsed, bare);
-        claim(of[THREADS].elapsed <= bound,
-              "CPU, threads: they get what bare loops get");
-        saw("%.2f u and %.2f u", of[PROCESSES].elapsed, bare);
-        claim(of[PROCESSES].elapsed <= bound,
-              "CPU, processes: so do they");
+        claim_in_time(CPU, THREADS, "they get what bare loops get");
+        claim_in_time(CPU, PROCESSES, "so do they");
     }
-    saw("%.2f u in %.2f u", used, of[ONE_LOCK].elapsed);
-    claim(used <= 1.2 * of[ONE_LOCK].elapsed,
+    saw("%.2f u in %.2f u", used, locked->elapsed);
+    claim(used <= 1.2 * locked->elapsed,
           "CPU, threads, one lock: they get no more than one CPU");
 }
 
-static void claim_waiting(const struct result *of)
+static void claim_waiting(void)
 {
-    double half = of[SERIAL].elapsed / 2 + grace / lesson_unit();
+    double serial = results[IO][SERIAL].elapsed;
 
-    saw("%.3f u", of[SERIAL].elapsed);
-    claim(of[SERIAL].elapsed >= tasks * length,
+    saw("%.3f u", serial);
+    claim(serial >= tasks * length,
           "I/O, serial: they take at least %d u", tasks * length);
-    for (int i = THREADS; i < WAYS; i++) {
-        saw("%.2f u", of[i].elapsed);
-        claim(of[i].elapsed >= length && of[i].elapsed <= half,
-              "I/O, %s: less than half of that", ways[i].name);
-    }
+    for (int way = THREADS; way < WAYS; way++)
+        claim_in_time(IO, way, "less than half of that");
 }
 
 /* They tell the sleeper from the cruncher on any machine. */
@@ -274,12 +319,12 @@ static void claim_switches(void)
     const struct usage *cruncher = &results[CPU][SERIAL].used;
     int waits = tasks * WAITS;
     long least = waits;
-    double most = 0;
+    double used = INFINITY;
 
     for (int i = 0; i < WAYS; i++) {
         least = (long)fmin((double)least,
                            (double)results[IO][i].used.voluntary);
-        most = fmax(most, results[IO][i].used.cpu);
+        used = fmin(used, results[IO][i].used.cpu);
     }
     saw("%ld", least);
     claim(least >= waits / 2,
@@ -287,8 +332,8 @@ static void claim_switches(void)
     saw("%ld", cruncher->voluntary);
     claim(cruncher->voluntary < waits / 4,
           "who computes does not: fewer than %d times", waits / 4);
-    saw("%.3f s and %.3f s", most, cruncher->cpu);
-    claim(most <= 0.1 * cruncher->cpu + grace,
+    saw("%.3f s and %.3f s", used, cruncher->cpu);
+    claim(used <= cruncher->cpu / 10,
           "to wait takes less than a tenth of the CPU time");
 }
 
@@ -298,18 +343,14 @@ static void part_table(void)
     choose_steps();
     say("%-4s %-18s %9s %10s %10s %8s", "load", "way", "elapsed",
         "CPU time", "voluntary", "forced");
-    bare = time_bare_loops();
-    for (int load = 0; load < LOADS; load++)
-        for (int way = 0; way < WAYS; way++)
-            measure(&loads[load], &ways[way], &results[load][way]);
-    bare = fmax(bare, time_bare_loops());
+    measure_all();
     if (cpus > 1)
         say("Bare loops, one on each CPU, would do it in %.2f u.",
             bare);
     else
         say("One CPU: no speed-up is possible, and none is claimed.");
-    claim_computing(results[CPU]);
-    claim_waiting(results[IO]);
+    claim_computing();
+    claim_waiting();
     claim_switches();
 }
 
