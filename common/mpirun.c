@@ -37,6 +37,7 @@ static const struct setting {
     /* More ranks than CPUs, and none is tied to one. */
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
     {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+    {"OMPI_MCA_mpi_yield_when_idle", "1"},
     /* A status that is not 0 needs no page of explanation. */
     {"OMPI_MCA_orte_execute_quiet", "1"},
     /* One that is to end has no second to think about it. */
@@ -44,6 +45,7 @@ static const struct setting {
     /* No files. */
     {"OMPI_MCA_orte_create_session_dirs", "0"},
     {"OMPI_MCA_filem", "^raw"},
+    {"OMPI_MCA_shmem", "mmap"},
     {"PMIX_MCA_gds", "hash"},
     /* Messages go over TCP, and stay on this machine. */
     {"OMPI_MCA_pml", "ob1"},
