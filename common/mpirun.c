@@ -37,6 +37,7 @@ static const struct setting {
     /* More ranks than CPUs, and none is tied to one. */
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
     {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+    {"OMPI_MCA_mpi_yield_when_idle", "1"},
     /* A status that is not 0 needs no page of explanation. */
     {"OMPI_MCA_orte_execute_quiet", "1"},
     /* One that is to end has no second to think about it. */
@@ -44,6 +45,7 @@ static const struct setting {
     /* No files. */
     {"OMPI_MCA_orte_create_session_dirs", "0"},
     {"OMPI_MCA_filem", "^raw"},
+    {"OMPI_MCA_shmem", "mmap"},
     {"PMIX_MCA_gds", "hash"},
     /* Messages go over TCP, and stay on this machine. */
     {"OMPI_MCA_pml", "ob1"},
@@ -131,8 +133,9 @@ static int lend(void *arg)
         connection = accept(door, NULL, NULL);
     while (connection < 0 ? errno == EINTR : !is_mine(connection));
     check_call(connection, "accept");
-    check_call((int)sendmsg(connection, &message, MSG_NOSIGNAL),
-               "sendmsg");
+    while (sendmsg(connection, &message, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            check_error(errno, "sendmsg");
     return 0;
 }
 
@@ -162,22 +165,31 @@ void mpirun_tie(void)
     check_call(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
 }
 
-void mpirun_borrow(void)
+/* Returns whether the lender, who may have been killed, has sent. */
+static bool receive_lent(int connection, int *lent)
 {
-    int connection = call_lender(), lent[LENT];
     union passage passage = {.room = {0}};
     char letter;
     struct iovec byte = {&letter, 1};
     struct msghdr message = message_of(&passage, &byte);
+    ssize_t size;
 
-    if (connection < 0) {
+    do
+        size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    memcpy(lent, CMSG_DATA(&passage.head), LENT * sizeof *lent);
+    return size > 0 &&
+           passage.head.cmsg_len == CMSG_LEN(LENT * sizeof *lent);
+}
+
+void mpirun_borrow(void)
+{
+    int connection = call_lender(), lent[LENT];
+
+    if (connection < 0 || !receive_lent(connection, lent)) {
         check_call(setenv("NO_COLOR", "1", 1), "setenv");
         return;
     }
-    check_call((int)recvmsg(connection, &message,
-                            MSG_WAITALL | MSG_CMSG_CLOEXEC),
-               "recvmsg");
-    memcpy(lent, CMSG_DATA(&passage.head), sizeof lent);
     for (int fd = 0; fd < LENT; fd++) {
         check_call(dup2(lent[fd], fd), "dup2");
         xclose(lent[fd]);
@@ -208,16 +220,12 @@ static int open_door(void)
 
 /* ----------------------------------------------------- starting -- */
 
-/* In a session of its own, whose terminal is not this one: there, who
- * is not in the foreground may read from it, too. */
-static int become_mpirun(void *arg)
+/* mpirun -n 4 PROGRAM ARGUMENT... */
+static char **mpirun_arguments(const struct mpirun *mpirun)
 {
-    struct mpirun *mpirun = arg;
-    char count[16];
+    static char count[16];
     int argc = 0;
     char **argv;
-    int nothing = check_call(open("/dev/null", O_RDONLY | O_CLOEXEC),
-                             "open /dev/null");
 
     while (mpirun->argv[argc] != NULL)
         argc++;
@@ -231,6 +239,18 @@ static int become_mpirun(void *arg)
     argv[3] =
         check_pointer(realpath("/proc/self/exe", NULL), "realpath");
     memcpy(argv + 4, mpirun->argv + 1, (size_t)argc * sizeof *argv);
+    return argv;
+}
+
+/*
+ * In a session of its own, whose terminal is not that of this one: of
+ * another's terminal anybody may read, also in the background.
+ */
+static int become_mpirun(void *mpirun)
+{
+    char **argv = mpirun_arguments(mpirun);
+    int nothing = check_call(open("/dev/null", O_RDONLY | O_CLOEXEC),
+                             "open /dev/null");
 
     if (mpirun_is_parent())
         forget_job();
