@@ -365,9 +365,8 @@ static void claim_cpu(void)
 
 static void part_table(void)
 {
-    say("%-24s %8s %10s %8s %9s", "", "elapsed", "CPU time", "main",
+    say("%-24s %8s %10s %8s %9s", "", "elapsed", "CPU time", "woken",
         "looks");
-    say("%-24s %8s %10s %8s %9s", "", "", "", "woke", "");
     for (int i = 0; i < WAYS; i++)
         say("%-24s %6.2f u %7.2f ms %8.0f %9ld", ways[i].name,
             costs[i].elapsed / lesson_unit(), costs[i].cpu * 1e3,
