@@ -69,7 +69,7 @@ submit all, be called"
 # CPython's clock is fine, but it can not count how many ran at once.
 @test "the Python twin claims the same" {
     for kind in "" --threads; do
-        LESSON_UNIT=0.02 twin_claims_the_same 19 $kind -- 'at a time' \
+        LESSON_UNIT=0.05 twin_claims_the_same 19 $kind -- 'at a time' \
             'the other three' 'polling burns'
     done
 }

@@ -280,9 +280,14 @@ static struct cost measure_rounds(enum way_number way)
 
 /* ---------------------------------------------------- the parts */
 
+/* In u, with so many at a time: less is not possible. */
+static double least(int at_once)
+{
+    return (tasks + at_once - 1) / at_once * 0.2;
+}
+
 static void claim_way(enum way_number way, int at_once)
 {
-    int turns = (tasks + at_once - 1) / at_once;
     struct cost *cost = &costs[way];
 
     *cost = measure_rounds(way);
@@ -291,8 +296,8 @@ static void claim_way(enum way_number way, int at_once)
     saw("%d", cost->most);
     claim(cost->most == at_once, "%d at a time", at_once);
     saw("%.2f u", cost->elapsed / lesson_unit());
-    claim(cost->elapsed >= turns * 0.2 * lesson_unit(),
-          "it took %.1f u or more", turns * 0.2);
+    claim(cost->elapsed >= least(at_once) * lesson_unit(),
+          "it took %.1f u or more", least(at_once));
 }
 
 static int busy_workers(void)
@@ -355,7 +360,7 @@ static void claim_cpu(void)
     if (nap > 0)
         say("With a nap between two looks polling costs less CPU "
             "time.");
-    else if (costs[POLL].elapsed < long_enough)
+    else if (least(busy_workers()) * lesson_unit() < long_enough)
         say("Too short to compare CPU times: take a longer --unit.");
     else
         claim(
