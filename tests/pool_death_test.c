@@ -304,7 +304,7 @@ static void a_death_after_the_last_item_fails_none(void)
     pool_observe(die_at_the_end);
     pool = open_pool(&pool_processes, 1);
     expect_int(pool_map(pool, twice, args, sizeof *args, results,
-                        sizeof *results, 3, 3),
+                        sizeof *results, 3, 3, INFINITY),
                0);
     for (int i = 0; i < 3; i++)
         expect_int(results[i], 2 * args[i]);
@@ -495,7 +495,7 @@ static void *map_two(void *pool)
     int args[] = {0, 1};
 
     expect(pool_map(pool, stay_at_first, args, sizeof *args, NULL, 0, 2,
-                    2) != 0);
+                    2, INFINITY) != 0);
     return NULL;
 }
 
