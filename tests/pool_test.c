@@ -77,6 +77,23 @@ static void errors_come_back_with_their_messages(const void *kind)
     finish_pool(pool);
 }
 
+static int fail_because(const void *arg, void *result)
+{
+    return task_error(ERANGE, "because %s",
+                      fail_in_words(arg, result) == EDOM
+                          ? task_message()
+                          : "of nothing");
+}
+
+static void a_message_may_tell_of_another(const void *kind)
+{
+    struct pool *pool = open_pool(kind, 1);
+
+    expect_int(apply_int(pool, fail_because, -3), ERANGE);
+    expect_string(task_message(), "because base -3 is negative");
+    finish_pool(pool);
+}
+
 static int check_alignment(const void *arg, void *result)
 {
     expect_int((uintptr_t)arg % alignof(max_align_t), 0);
@@ -167,6 +184,20 @@ static void map_of_nothing_does_nothing(const void *kind)
         pool_map(pool, count_run, NULL, 0, NULL, 0, 0, 0, INFINITY), 0);
     finish_pool(pool);
     expect_int(atomic_load(&stage->runs), 0);
+}
+
+/* clang's sanitizer sees what becomes of the pointer that is NULL. */
+static void map_needs_neither_arguments_nor_results(const void *kind)
+{
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(kind, 2);
+    expect_int(
+        pool_map(pool, count_run, NULL, 0, NULL, 0, 100, 7, INFINITY),
+        0);
+    finish_pool(pool);
+    expect_int(atomic_load(&stage->runs), 100);
 }
 
 struct item {
@@ -540,6 +571,7 @@ static int use_pool(const void *arg, void *result)
     expect_int(pool_close(pool), EPERM);
     expect_int(pool_terminate(pool), EPERM);
     expect_int(pool_join(pool), EPERM);
+    pool_free(pool);
     return 0;
 }
 
@@ -644,9 +676,11 @@ static void many_threads_may_use_two_pools_at_once(const void *kind)
 static const struct test tests[] = {
     BOTH(apply_gives_the_result),
     BOTH(errors_come_back_with_their_messages),
+    BOTH(a_message_may_tell_of_another),
     BOTH(arguments_and_results_are_aligned),
     BOTH(map_gives_results_in_order),
     BOTH(map_of_nothing_does_nothing),
+    BOTH(map_needs_neither_arguments_nor_results),
     BOTH(map_reports_the_lowest_error_and_does_all),
     BOTH(map_makes_chunks_that_fit),
     BOTH(workers_and_tasks_are_numbered),

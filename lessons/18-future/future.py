@@ -13,7 +13,6 @@ def fail(base): raise ValueError(f"base {base} is negative")
 def raises(error, call, *args):
     try: call(*args)
     except error: return True
-
 with open_pool(3) as pool:
     futures = [pool.submit(sum_from, base) for base in (0, 100, 200)]
     claim([future.result() for future in futures] == [45, 1045, 2045], "each future gave the sum of its own task")
