@@ -39,7 +39,7 @@
 enum {
     PAIR = 2,
     ROUNDS = 3,
-    TRIES = 20,
+    TRIES = 10,
     REQUESTS_MAX = SERIES_MAX / ROUNDS
 };
 
@@ -766,8 +766,8 @@ static void prepare(void)
     board = xshared_alloc(sizeof *board);
     if (!python)
         why_not = "--python 0";
-    else if (lesson_unit() < 0.05)
-        why_not = "1 u is less than 0.05 s";
+    else if (lesson_unit() <= 0.05)
+        why_not = "1 u is 0.05 s or less";
     else
         open_cpython();
 }
