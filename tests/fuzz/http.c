@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static enum http_status parse(const uint8_t *data, size_t size,
                               struct http_request *request)
 {
-    char *bytes = malloc(size);
+    char *bytes = malloc(size > 0 ? size : 1);
     enum http_status status;
 
     if (size > 0)
