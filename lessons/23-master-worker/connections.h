@@ -73,7 +73,7 @@ static struct {
 
 static _Thread_local int thread_number;
 
-/* ------------------------------------------------- they come and go */
+/* ----------------------------------------------- they come and go */
 
 /*
  * An arrival wakes the worker that has waited for one longest, if it
@@ -177,7 +177,7 @@ static void expire_connections(void)
     xpthread_mutex_unlock(&worker.lock);
 }
 
-/* --------------------------------------------------- the answers */
+/* ---------------------------------------------------- the answers */
 
 /* False when the client is gone, or never reads. */
 static bool send_answer(int socket, enum http_status status, bool body,
@@ -288,7 +288,7 @@ static bool serve_connection(int socket)
     return true;
 }
 
-/* --------------------------------------------------- the threads */
+/* ---------------------------------------------------- the threads */
 
 /* For as long as the process lives. */
 static void *serve_connections(void *number)

@@ -29,6 +29,14 @@ HTTP = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 LINES = [b"hello\n", b"are you there?\r\n", b"x" * 1024 + b"\n", b"\n\n\nthree\n"]
 DICT = [b"set colour red\n", b"get colour\n", b"delete colour\n", b"add n 1\n", b"set n 9223372036854775807\n",
         b"keys\n", b"values\n", b"length\n"]
+SERVE = ["--serve", "--patience", "400"]
+# Lesson, options, what it understands, and how many messages on one
+# connection: after a bad request a web server reads no other.
+SERVERS = [("05", ["--clients", "200"], DICT, 8),
+           ("22", SERVE, [*LINES, *HTTP], 8),
+           ("23", SERVE, HTTP, 1),
+           ("26", SERVE, [*LINES, *HTTP], 8),
+           ("26", [*SERVE, "--http"], HTTP, 1)]
 
 
 # ---------------------------------------------------------- messages --
@@ -58,12 +66,8 @@ def message(requests, luck):
 class Server:
     """A lesson that is kept up, and how one gets there."""
 
-    def __init__(self, lesson):
-        self.requests = DICT if lesson == "05" else HTTP if lesson == "23" else [*LINES, *HTTP]
-        # What is refused ends an HTTP connection; others read on.
-        self.at_once = 1 if lesson == "23" else 8
-        self.family = socket.AF_UNIX if lesson == "05" else socket.AF_INET
-        options = ["--clients", "200"] if lesson == "05" else ["--serve", "--patience", "400"]
+    def __init__(self, lesson, options):
+        self.family = socket.AF_INET if "--serve" in options else socket.AF_UNIX
         self.run = Run(lesson, *options)
         try:
             self.find()
@@ -140,17 +144,17 @@ def leave(client, luck):
     client.close()
 
 
-def attack_server(row, lesson):
+def attack_server(row, lesson, options, requests, at_once):
     seed, story, sent = random.randrange(1 << 32), [], 0
     luck = random.Random(seed)
-    server = Server(lesson)
+    server = Server(lesson, options)
     try:
         while sent < MESSAGES:
             clients = [server.connect() for _ in range(BATCH)]
             for client in clients:
                 with contextlib.suppress(ConnectionError):
-                    for _ in range(server.at_once):
-                        client.sendall(message(server.requests, luck))
+                    for _ in range(at_once):
+                        client.sendall(message(requests, luck))
                         sent += 1
             for client in clients:
                 leave(client, luck)
@@ -192,10 +196,10 @@ def fuzz(row, name):
 
 
 def attack():
-    servers = [lesson for lesson in lessons() if lesson in ("05", "22", "23", "26")]
-    rows = [Row(f"messages of any bytes to the server of lesson {lesson}") for lesson in servers]
+    servers = [server for server in SERVERS if server[0] in lessons()]
+    rows = [Row(f"messages of any bytes to the server of lesson {server[0]}") for server in servers]
     parsers = [path.stem for path in sorted(ROOT.glob("tests/fuzz/*.c"))]
     fuzzed = [Row(f"inputs of a fuzzer to the parser {name}.h") for name in parsers]
-    side_by_side([*((attack_server, row, lesson) for row, lesson in zip(rows, servers)),
+    side_by_side([*((attack_server, row, *server) for row, server in zip(rows, servers)),
                   *((fuzz, row, name) for row, name in zip(fuzzed, parsers))])
     return rows + fuzzed
