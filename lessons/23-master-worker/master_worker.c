@@ -3,11 +3,10 @@
  *
  * A master opens the socket and starts a worker process for each CPU;
  * it serves nobody, and only sees to it that there are workers.  Those
- * have a few threads each, which share all the worker's connections: a
- * thread takes one that has something to say, answers, and gives it
- * back.  The lesson sends a load of requests, kills a worker, replaces
- * all of them under load, and stops the server while it has requests
- * in hand.
+ * have a few threads each, which share all the worker's connections:
+ * any of them serves one that has something to say.  The lesson sends
+ * a load of requests, kills a worker, replaces all of them under load,
+ * and stops the server while it has requests in hand.
  *
  * Look at: who is lost with a killed worker, and who is not when all
  * are replaced.
