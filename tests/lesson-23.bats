@@ -36,8 +36,17 @@ workers() {
     cat "/proc/$lesson_pid/task/$lesson_pid/children"
 }
 
+# Of what kind $1 the workers have descriptors.
+descriptors() {
+    local worker
+
+    for worker in $(workers); do
+        find "/proc/$worker/fd" -lname "$1" 2>/dev/null
+    done | wc -l
+}
+
 two_workers() {
-    (($(workers | wc -w) == 2))
+    (($(descriptors '*eventpoll*') == 2))
 }
 
 stop_serving() {
@@ -163,7 +172,10 @@ END
     serve --patience 10
     run -0 timeout 5 nc -d 127.0.0.1 "$port"
     assert_output ""
-    (printf 'GET / HT' && sleep 3) 3>&- | talk >"$BATS_TEST_TMPDIR/late" &
+    (printf 'GET / HTTP/1.1\nX:' && for _ in {1..40}; do
+        printf x
+        sleep 0.05
+    done) 2>/dev/null 3>&- | talk >"$BATS_TEST_TMPDIR/late" &
     within 3 grep -q '^HTTP/1.1 408' "$BATS_TEST_TMPDIR/late"
     stop_serving
 }
@@ -203,16 +215,21 @@ END
         awk '{ sum += $2 } END { print sum + 0 }')
     ((errors <= 16)) || fail "$output"
     refute_regex "$output" "connect [1-9]"
-    two_workers
+    within 5 two_workers
     stop_serving
     assert_regex "$output" "worker $victim was killed by signal 9"
+}
+
+# Each worker has the listener.
+one_is_accepted() {
+    (($(descriptors 'socket:*') == 3))
 }
 
 @test "SIGTERM finishes the requests in hand" {
     require curl
     serve --unit 0.3
     ask "$url/slow" "$url/" >"$BATS_TEST_TMPDIR/slow" &
-    sleep 0.15
+    within 5 one_is_accepted
     kill -TERM "$lesson_pid"
     wait $! || true
     finish_lesson

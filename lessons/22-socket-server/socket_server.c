@@ -259,7 +259,7 @@ static void stop_server(void)
     xsem_destroy(&server.free_seats);
 }
 
-/* --------------------------------------------------- its clients */
+/* ---------------------------------------------------- its clients */
 
 static int connect_to_server(void)
 {
@@ -398,7 +398,7 @@ static void part_threads(void)
           "each had an answer before any of them left");
 }
 
-/* --------------------------------------- clients that nobody wants */
+/* -------------------------------------- clients that nobody wants */
 
 enum { QUESTIONS = 100 };
 
@@ -465,7 +465,7 @@ static void part_bad_clients(void)
     claim(left == 1, "only the silent one is still served");
 }
 
-/* -------------------------------------------- no descriptor left */
+/* --------------------------------------------- no descriptor left */
 
 /* Returns how many were allowed before. */
 static rlim_t allow_descriptors(rlim_t count)
@@ -509,7 +509,7 @@ static void part_no_descriptor(void)
     claim(late && !early, "who came too many waited, and was served");
 }
 
-/* ---------------------------------------------------- for others */
+/* ----------------------------------------------------- for others */
 
 static void part_serve(void)
 {

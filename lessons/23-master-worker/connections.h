@@ -2,10 +2,11 @@
  * connections.h -- what the threads of a worker do: they answer HTTP.
  *
  * All threads wait on one epoll set, which holds the listening socket
- * and every connection.  A connection that has something to say is
- * given to one thread, and is nobody else's until that one has
- * answered and gives it back: so there may be many more connections
- * than threads, and a slow answer holds up one thread only.
+ * and every connection.  It tells one of them, and once, that there is
+ * news of a connection (EPOLLET).  Who hears it first serves the
+ * connection, and is the only one until the answer is sent: so there
+ * may be many more connections than threads, and a slow answer holds
+ * up one thread only.
  *
  * Nobody is waited for: a client has a time limit for each head, one
  * who sends garbage is told so, and hung up on, and one who never
@@ -20,6 +21,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -52,6 +54,7 @@ struct traffic {
 typedef bool page_function(struct http_text target, int thread);
 
 struct connection {
+    atomic_int news;       /* not looked at; 0: nobody serves it */
     _Atomic double since;  /* when it fell silent or began a head, or
                               INFINITY: it has no time limit now */
     atomic_bool timed_out; /* it has been told to close */
@@ -73,7 +76,7 @@ static struct {
 
 static _Thread_local int thread_number;
 
-/* ------------------------------------------------- they come and go */
+/* ----------------------------------------------- they come and go */
 
 /*
  * An arrival wakes the worker that has waited for one longest, if it
@@ -95,14 +98,13 @@ static void ask_for_arrivals(void)
     xpthread_mutex_unlock(&worker.lock);
 }
 
-/* When it has something to say, one thread gets it, and no other. */
-static void give_back(int socket, int how)
+/* Tells of news of it, at once if there is some. */
+static int watch(int socket, int how)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
-                                .data.fd = socket};
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.fd = socket};
 
-    check_call(epoll_ctl(worker.epoll, how, socket, &event),
-               "epoll_ctl");
+    return epoll_ctl(worker.epoll, how, socket, &event);
 }
 
 static void open_connection(int socket)
@@ -113,9 +115,10 @@ static void open_connection(int socket)
     connection->since = clock_now();
     connection->timed_out = connection->answered = false;
     connection->filled = 0;
+    connection->news = 0; /* at last, for an event of a former one */
     xpthread_mutex_unlock(&worker.lock);
     atomic_fetch_add(&worker.traffic->accepted, 1);
-    give_back(socket, EPOLL_CTL_ADD);
+    check_call(watch(socket, EPOLL_CTL_ADD), "epoll_ctl");
 }
 
 static void close_connection(int socket)
@@ -177,7 +180,7 @@ static void expire_connections(void)
     xpthread_mutex_unlock(&worker.lock);
 }
 
-/* --------------------------------------------------- the answers */
+/* ---------------------------------------------------- the answers */
 
 /* False when the client is gone, or never reads. */
 static bool send_answer(int socket, enum http_status status, bool body,
@@ -269,13 +272,13 @@ static void read_head(int socket, size_t count)
     hang_up(socket);
 }
 
-/* It has something to say.  Returns whether it is to stay. */
+/* Takes what there is.  Returns whether the connection is to stay. */
 static bool serve_connection(int socket)
 {
     struct connection *connection = &worker.connections[socket];
-    size_t filled = connection->filled;
-    ssize_t count = recv(socket, worker.heads[socket] + filled,
-                         HTTP_HEAD_MAX - filled, 0);
+    size_t filled = connection->filled, room = HTTP_HEAD_MAX - filled;
+    ssize_t count =
+        recv(socket, worker.heads[socket] + filled, room, 0);
 
     if (count < 0)
         return errno == EAGAIN || errno == EINTR;
@@ -283,12 +286,31 @@ static bool serve_connection(int socket)
         send_answer(socket, HTTP_TIMEOUT, true, false);
     if (connection->timed_out || count == 0)
         return false;
+    if ((size_t)count == room)
+        atomic_fetch_add(&connection->news, 1); /* there may be more */
     if (!connection->answered)
         read_head(socket, (size_t)count);
     return true;
 }
 
-/* --------------------------------------------------- the threads */
+/* ---------------------------------------------------- the threads */
+
+/*
+ * There is news of a connection.  If another thread serves it now,
+ * that one will see that there is more, and has it told again.  So has
+ * who is told of its end, for bytes may come before that.
+ */
+static void take_news(int socket, uint32_t events)
+{
+    atomic_int *news = &worker.connections[socket].news;
+
+    if (atomic_fetch_add(news, events == EPOLLIN ? 1 : 2) > 0)
+        return;
+    if (!serve_connection(socket))
+        close_connection(socket);
+    else if (atomic_exchange(news, 0) > 1)
+        watch(socket, EPOLL_CTL_MOD);
+}
 
 /* For as long as the process lives. */
 static void *serve_connections(void *number)
@@ -301,10 +323,8 @@ static void *serve_connections(void *number)
             continue; /* EINTR */
         if (event.data.fd == worker.listener)
             accept_connection();
-        else if (serve_connection(event.data.fd))
-            give_back(event.data.fd, EPOLL_CTL_MOD);
         else
-            close_connection(event.data.fd);
+            take_news(event.data.fd, event.events);
     }
     return NULL;
 }

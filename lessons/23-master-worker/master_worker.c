@@ -3,11 +3,10 @@
  *
  * A master opens the socket and starts a worker process for each CPU;
  * it serves nobody, and only sees to it that there are workers.  Those
- * have a few threads each, which share all the worker's connections: a
- * thread takes one that has something to say, answers, and gives it
- * back.  The lesson sends a load of requests, kills a worker, replaces
- * all of them under load, and stops the server while it has requests
- * in hand.
+ * have a few threads each, which share all the worker's connections:
+ * any of them serves one that has something to say.  The lesson sends
+ * a load of requests, kills a worker, replaces all of them under load,
+ * and stops the server while it has requests in hand.
  *
  * Look at: who is lost with a killed worker, and who is not when all
  * are replaced.
@@ -123,7 +122,7 @@ static int run_worker(void *slot)
     return 0;
 }
 
-/* ---------------------------------------------------- the master */
+/* ----------------------------------------------------- the master */
 
 /* Its own; each worker has the slot of the same number. */
 static struct master {
@@ -261,7 +260,7 @@ static int run_master(void *unused)
     return 0;
 }
 
-/* ------------------------------------------- the lesson: the service */
+/* ---------------------------------------- the lesson: the service */
 
 static struct process service; /* the master's process */
 
@@ -333,7 +332,7 @@ static void start_service(void)
     wait_for(workers, at_work);
 }
 
-/* ------------------------------------------------ a load of requests */
+/* --------------------------------------------- a load of requests */
 
 static int sockets[CLIENTS_MAX];
 static atomic_int good;
@@ -381,7 +380,7 @@ static void part_load(void)
           "a client's requests took one connection");
 }
 
-/* --------------------------------------------------- requests in hand */
+/* ----------------------------------------------- requests in hand */
 
 static int held[WORKERS_MAX * THREADS_MAX];
 
@@ -460,7 +459,7 @@ static void part_kill(void)
     claim(replaced, "a new worker took its place");
 }
 
-/* ------------------------------------------------------- new workers */
+/* ---------------------------------------------------- new workers */
 
 static int old_pids[SLOTS];
 static int last_worker[CLIENTS_MAX]; /* that answered each client */
@@ -545,7 +544,7 @@ static void part_renew(void)
           "each client's last answer came from a new worker");
 }
 
-/* ----------------------------------------------------------- the end */
+/* -------------------------------------------------------- the end */
 
 static void part_stop(void)
 {
@@ -570,7 +569,7 @@ static void part_stop(void)
           "the last worker has gone, and the master with status 0");
 }
 
-/* -------------------------------------------------------- for others */
+/* ----------------------------------------------------- for others */
 
 static void part_serve(void)
 {

@@ -157,7 +157,7 @@ END {
            "ours is so many times as good"
     for (i = 1; i <= contestants; i++)
         print_contestant(labels[i])
-    ours_failed = values("ours", list) == 0
+    ours_failed = values("ours", list) == 0 && !("ours" in absent)
     for (i = 1; i <= wanted; i++) {
         split(goals[i], goal, " ")
         sub(/-/, " ", goal[2])

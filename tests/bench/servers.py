@@ -4,7 +4,7 @@
     servers.py MEASUREMENT SERVER CPUS
 
 starts the server on that many CPUs (0: all it has) with a worker for
-each, has wrk ask for a small page over 64 connections that are kept
+each (nginx-1: with one), has wrk ask for a small page over 64 connections that are kept
 alive, and prints one number in the unit of the row in `rows`.  The load
 shares the CPUs with the server, so its CPU time counts as well as its
 speed.  What is not installed is named, with status 69.
@@ -36,13 +36,17 @@ def absent(what, package):
 
 # ----------------------------------------------------------- servers --
 
-def lesson(number):
+LESSONS = {"lesson-23": ["--workers", "{CPUS}"], "lesson-26": ["--http"]}
+
+
+def lesson(name):
     """Says on which port it listens."""
     folder = ROOT if VARIANT == "normal" else ROOT / "build" / VARIANT
-    return [folder / f"lesson-{number}", "--serve", "--workers", str(CPUS), "--unit", "1"]
+    options = [option.format(CPUS=CPUS) for option in LESSONS[name]]
+    return [folder / name, "--serve", "--unit", "1", *options]
 
 
-def nginx(place):
+def nginx(place, workers):
     if shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") is None:
         absent("nginx", "nginx")
     # A port that is free now: nginx does not say which it has got.
@@ -51,7 +55,7 @@ def nginx(place):
     temp = "".join(f"{name}_temp_path {place}/{name};" for name in
                    ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (place / "nginx.conf").write_text(f"""
-        worker_processes {CPUS}; daemon off; pid {place}/pid; error_log {place}/log;
+        worker_processes {workers}; daemon off; pid {place}/pid; error_log {place}/log;
         events {{ worker_connections 1024; }}
         http {{
             access_log off; keepalive_requests 1000000000; {temp}
@@ -118,10 +122,10 @@ def serve_gevent():
 
 
 def command(server, place):
-    if server.startswith("lesson-"):
-        return lesson(server[len("lesson-"):])
-    if server == "nginx":
-        return nginx(place)
+    if server in LESSONS:
+        return lesson(server)
+    if server in ("nginx", "nginx-1"):
+        return nginx(place, CPUS if server == "nginx" else 1)
     python = with_gevent() if server == "gevent" else sys.executable
     return [python, "-W", "ignore", __file__, "serve", server, str(CPUS)]
 
