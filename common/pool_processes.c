@@ -130,24 +130,42 @@ static void describe_death(struct outcome *outcome, int worker,
                  WEXITSTATUS(status));
 }
 
-/* The run it died in has failed; another worker does the rest. */
+/*
+ * Is there more to do, and a pool to do it?  With the lock: terminate
+ * withdraws a job that waits again, or is seen here and keeps it from
+ * waiting for a worker that never comes.
+ */
+static bool waits_again(struct pool *pool, struct slot *slot)
+{
+    bool again;
+
+    pthread_mutex_lock(&pool->lock);
+    again = slot->runs < slot->job.count && !pool->terminated;
+    if (again)
+        atomic_store(&slot->state, QUEUED);
+    pthread_mutex_unlock(&pool->lock);
+    return again;
+}
+
+/*
+ * The run it died in has failed; another worker does the rest.  When
+ * all runs were over, none has.
+ */
 static void fail_run(struct pool *pool, int number,
                      const struct outcome *death)
 {
     struct slot *slot = pool_slot(pool, number);
+    bool waited_for = slot->waited_for;
     size_t run = atomic_load(&slot->runs);
 
-    if (slot->outcome.error == 0) {
+    if (slot->outcome.error == 0 && run < slot->job.count) {
         slot->outcome = *death;
         slot->outcome.index = run;
     }
     atomic_store(&slot->runs, run + 1);
-    if (run + 1 < slot->job.count && pool_needs_workers(pool)) {
-        atomic_store(&slot->state, QUEUED);
+    if (waits_again(pool, slot)) {
         pool_enqueue(pool, number);
     } else {
-        bool waited_for = slot->waited_for;
-
         atomic_store(&slot->state, DONE);
         pool_finish(pool, number, waited_for);
     }
