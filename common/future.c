@@ -21,13 +21,16 @@
 
 static _Thread_local char message_here[TASK_MESSAGE_MAX];
 
+/* The arguments may hold the message before: it is replaced last. */
 int task_error(int error, const char *format, ...)
 {
+    char message[TASK_MESSAGE_MAX];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(message_here, sizeof message_here, format, arguments);
+    vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    memcpy(message_here, message, strlen(message) + 1);
     return error;
 }
 

@@ -26,7 +26,7 @@ struct future;
  * The message, up to TASK_MESSAGE_MAX bytes with its final 0, travels
  * with the error to whoever asks for the result.  Returns `error`,
  * which is not 0.  A task that returns an error without a message
- * gets one that names the number.
+ * gets one that names the number.  task_message() may be an argument.
  */
 #define TASK_MESSAGE_MAX 160
 

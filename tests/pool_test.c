@@ -77,6 +77,23 @@ static void errors_come_back_with_their_messages(const void *kind)
     finish_pool(pool);
 }
 
+static int fail_because(const void *arg, void *result)
+{
+    return task_error(ERANGE, "because %s",
+                      fail_in_words(arg, result) == EDOM
+                          ? task_message()
+                          : "of nothing");
+}
+
+static void a_message_may_tell_of_another(const void *kind)
+{
+    struct pool *pool = open_pool(kind, 1);
+
+    expect_int(apply_int(pool, fail_because, -3), ERANGE);
+    expect_string(task_message(), "because base -3 is negative");
+    finish_pool(pool);
+}
+
 static int check_alignment(const void *arg, void *result)
 {
     expect_int((uintptr_t)arg % alignof(max_align_t), 0);
@@ -644,6 +661,7 @@ static void many_threads_may_use_two_pools_at_once(const void *kind)
 static const struct test tests[] = {
     BOTH(apply_gives_the_result),
     BOTH(errors_come_back_with_their_messages),
+    BOTH(a_message_may_tell_of_another),
     BOTH(arguments_and_results_are_aligned),
     BOTH(map_gives_results_in_order),
     BOTH(map_of_nothing_does_nothing),
