@@ -257,9 +257,10 @@ int pool_join(struct pool *pool)
     return error;
 }
 
+/* A forked child's copy has its locks in memory that all share. */
 void pool_free(struct pool *pool)
 {
-    if (pool == NULL)
+    if (pool == NULL || !pool_is_ours(pool))
         return;
     if (!pool->joined) {
         pool_terminate(pool);

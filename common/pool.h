@@ -33,7 +33,8 @@
  * until it returns.  In a process pool it runs in a child that was
  * forked when the pool was opened or a worker replaced: it sees the
  * memory of that moment, and shares what shared_alloc gave before.
- * There it may crash or exit; in a thread pool that ends the program.
+ * There it may crash or exit; in a thread pool that ends the program,
+ * and pthread_exit is not allowed.
  */
 typedef int pool_task(const void *arg, void *result);
 
@@ -108,7 +109,7 @@ int pool_join(struct pool *pool);
  * Terminates and joins what still runs and frees the pool.  Futures
  * stay valid until they are freed themselves.  Not in a worker or a
  * callback of this pool, and not while another thread uses it.  NULL
- * is allowed.
+ * is allowed; in a forked child it does nothing.
  */
 void pool_free(struct pool *pool);
 

@@ -557,6 +557,7 @@ static int use_pool(const void *arg, void *result)
     expect_int(pool_close(pool), EPERM);
     expect_int(pool_terminate(pool), EPERM);
     expect_int(pool_join(pool), EPERM);
+    pool_free(pool);
     return 0;
 }
 
