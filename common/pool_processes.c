@@ -367,12 +367,18 @@ static struct future *next_to_call(struct crew *crew)
     return futures;
 }
 
+/*
+ * Callbacks are the program's own: with all signals blocked, a child
+ * that one of them starts could not be terminated.
+ */
 static void *call_back(void *arg)
 {
     struct pool *pool = arg;
+    struct crew *crew = pool->crew;
     struct future *future, *next;
 
-    while ((future = next_to_call(pool->crew)) != NULL)
+    pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    while ((future = next_to_call(crew)) != NULL)
         for (; future != NULL; future = next) {
             next = future->next;
             pool_call_back(pool, future);
