@@ -14,7 +14,9 @@
  *
  * Functions that return int return 0 or an errno value.  All may be
  * called from any thread of the process that opened the pool, and
- * from callbacks; in a worker process they return EPERM.
+ * from callbacks; in a worker process they return EPERM.  A worker of
+ * a thread pool that waits for another task of its pool, in a task or
+ * in a callback, needs another worker to do it.
  */
 #ifndef POOL_H
 #define POOL_H

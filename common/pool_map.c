@@ -132,7 +132,7 @@ int pool_map(struct pool *pool, pool_task *task, const void *args,
 {
     struct map map = {.pool = pool,
                       .chunk = {task, arg_size, result_size, 1, 0},
-                      .args = args,
+                      .args = arg_size > 0 ? args : "",
                       .results = results,
                       .count = count,
                       .deadline = clock_deadline(timeout)};

@@ -186,6 +186,20 @@ static void map_of_nothing_does_nothing(const void *kind)
     expect_int(atomic_load(&stage->runs), 0);
 }
 
+/* clang's sanitizer sees what becomes of the pointer that is NULL. */
+static void map_needs_neither_arguments_nor_results(const void *kind)
+{
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(kind, 2);
+    expect_int(
+        pool_map(pool, count_run, NULL, 0, NULL, 0, 100, 7, INFINITY),
+        0);
+    finish_pool(pool);
+    expect_int(atomic_load(&stage->runs), 100);
+}
+
 struct item {
     int number;
     int late; /* the number of the item that is done last of all */
@@ -666,6 +680,7 @@ static const struct test tests[] = {
     BOTH(arguments_and_results_are_aligned),
     BOTH(map_gives_results_in_order),
     BOTH(map_of_nothing_does_nothing),
+    BOTH(map_needs_neither_arguments_nor_results),
     BOTH(map_reports_the_lowest_error_and_does_all),
     BOTH(map_makes_chunks_that_fit),
     BOTH(workers_and_tasks_are_numbered),
