@@ -363,10 +363,20 @@ static struct way {
     struct series took; /* u */
     struct series cpus; /* used on the average */
 } ways[WAYS] = {
-    [SERIAL] = {"one after the other", run_serial, true},
-    [ONE_LOCK] = {"two threads, one lock", run_threads, true},
-    [LOCK_EACH] = {"two threads, a lock each", run_threads, false},
-    [PROCESSES] = {"two processes", run_processes, false},
+    [SERIAL] =
+        {"one after the other", run_serial, true, {{0}, 0}, {{0}, 0}},
+    [ONE_LOCK] = {"two threads, one lock",
+                  run_threads,
+                  true,
+                  {{0}, 0},
+                  {{0}, 0}},
+    [LOCK_EACH] = {"two threads, a lock each",
+                   run_threads,
+                   false,
+                   {{0}, 0},
+                   {{0}, 0}},
+    [PROCESSES] =
+        {"two processes", run_processes, false, {{0}, 0}, {{0}, 0}},
 };
 
 static struct series slowdown; /* two threads, against serial */
