@@ -32,7 +32,7 @@ double series_median(const struct series *series)
 
 double series_spread(const struct series *series)
 {
-    return (series_quantile(series, 0.75) -
-            series_quantile(series, 0.25)) /
+    return (series_quantile(series, 0.9) -
+            series_quantile(series, 0.1)) /
            series_median(series);
 }

@@ -24,7 +24,10 @@ void series_add(struct series *series, double value);
 double series_quantile(const struct series *series, double part);
 double series_median(const struct series *series);
 
-/* The width of the middle half, in medians: 0.1 is quite steady. */
+/*
+ * How far apart the tenth and the ninetieth percentile are, in
+ * medians: 0.05 is steady.
+ */
 double series_spread(const struct series *series);
 
 #endif

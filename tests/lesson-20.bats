@@ -22,17 +22,17 @@ ok with a mutex of its own it loses none"
     assert_equal "$(claims <<<"$output")" "$(expected_claims)"
     assert_equal "$stderr" ""
     refute_line --regexp '^.{73}'
-    assert_line "  CPython is not measured: 1 u is less than 0.05 s."
+    assert_line "  CPython is not measured: 1 u is 0.05 s or less."
 }
 
 @test "every claim holds on one CPU" {
-    run -0 on_one_cpu lesson 20 --requests 2
+    run -0 on_one_cpu lesson 20 --requests 1
 }
 
 # Whether it is quiet enough to compare both is not known here.
 @test "CPython is measured beside it, where it is there" {
     require python3
-    run -0 --separate-stderr lesson 20 --unit 0.05 --requests 1
+    run -0 --separate-stderr lesson 20 --unit 0.06 --requests 1
     assert_line --regexp '^  With CPython 3\.[0-9.]+ it is [0-9.]+ times\.$'
     assert_line --regexp '^ +50.0 ms +[0-9.]+ ms +[0-9.]+ ms$'
     assert_equal "$(claims <<<"$output" | grep -vF "CPython's")" \
@@ -43,7 +43,7 @@ ok with a mutex of its own it loses none"
 
 @test "without python3 it says so" {
     run -0 guarded env PATH="$BATS_TEST_TMPDIR" \
-        "$BIN/lesson-20" --unit 0.05 --requests 1
+        "$BIN/lesson-20" --unit 0.06 --requests 1
     assert_line "  CPython is not measured: there is no python3 with a GIL."
 }
 
@@ -52,18 +52,16 @@ ok with a mutex of its own it loses none"
     local place=$BATS_TEST_TMPDIR
 
     require python3
-    start_lesson 20 --unit 0.05 --requests 5
+    start_lesson 20 --unit 0.06 --requests 1
     wait_for_line "With CPython"
     pkill -KILL -P "$lesson_pid" python3
     finish_lesson
     assert_equal "$status" 0
     assert_equal "$(claims <<<"$output")" "$(expected_claims)"
-    for text in 'exit 1' 'printf "%-16s" 3.11.7; read line'; do
-        printf '#!/bin/sh\n%s\n' "$text" >"$place/python3"
-        chmod +x "$place/python3"
-        run -0 guarded env PATH="$place:$PATH" \
-            "$BIN/lesson-20" --unit 0.05 --requests 1
-    done
+    printf '#!/bin/sh\nprintf %%-16s 3.11.7; read line\n' >"$place/python3"
+    chmod +x "$place/python3"
+    run -0 guarded env PATH="$place:$PATH" \
+        "$BIN/lesson-20" --unit 0.06 --requests 1
 }
 
 @test "bad input is a usage error" {
@@ -75,7 +73,7 @@ ok with a mutex of its own it loses none"
 
 @test "Ctrl-C and SIGKILL take CPython along" {
     assert_signal_ends KILL 20 "turns:" --unit 0.2
-    assert_signal_ends INT 20 "With CPython" --unit 0.05 --requests 50
+    assert_signal_ends INT 20 "With CPython" --unit 0.06 --requests 50
 }
 
 @test "the Python twin claims the same" {

@@ -64,7 +64,7 @@ holds() { # holds TASKS LENGTH
 }
 
 @test "a process that is killed is told" {
-    start_lesson 21 --unit 0.1 --length 1
+    start_lesson 21 --unit 0.02 --length 5
     wait_for_line "load way"
     within 5 pkill -KILL -P "$lesson_pid"
     finish_lesson
@@ -81,8 +81,8 @@ holds() { # holds TASKS LENGTH
 }
 
 @test "Ctrl-C and SIGKILL take its processes along" {
-    assert_signal_ends INT 21 "load way" --unit 5
-    assert_signal_ends KILL 21 "CPU  threads, one lock" --unit 0.1
+    assert_signal_ends INT 21 "load way" --unit 1
+    assert_signal_ends KILL 21 "load way" --unit 1
 }
 
 @test "the Python twin claims the same" {

@@ -29,7 +29,7 @@ static void tells_how_steady_it_is(void)
 {
     put((double[]){2, 2, 2, 2, 2}, 5);
     expect(series_spread(&series) == 0);
-    put((double[]){3, 1, 2, 100, 0}, 5);
+    put((double[]){2, 2, 100, 2, 1, 3, 2, 2, 2, 2, 0}, 11);
     expect(series_spread(&series) == 1);
 }
 
