@@ -23,8 +23,6 @@
 
 enum { LENT = 3 }; /* stdin, stdout, stderr */
 
-static const double patience = 20; /* s, until rank 0 begins */
-
 static const char lender_name[] = "LESSON_LENDER"; /* a variable */
 
 /* ------------------------------------------------- environment -- */
@@ -133,8 +131,9 @@ static int lend(void *arg)
         connection = accept(door, NULL, NULL);
     while (connection < 0 ? errno == EINTR : !is_mine(connection));
     check_call(connection, "accept");
-    check_call((int)sendmsg(connection, &message, MSG_NOSIGNAL),
-               "sendmsg");
+    while (sendmsg(connection, &message, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            check_error(errno, "sendmsg");
     return 0;
 }
 
@@ -164,22 +163,31 @@ void mpirun_tie(void)
     check_call(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl");
 }
 
-void mpirun_borrow(void)
+/* Returns whether the lender, who may have been killed, has sent. */
+static bool receive_lent(int connection, int *lent)
 {
-    int connection = call_lender(), lent[LENT];
     union passage passage = {.room = {0}};
     char letter;
     struct iovec byte = {&letter, 1};
     struct msghdr message = message_of(&passage, &byte);
+    ssize_t size;
 
-    if (connection < 0) {
+    do
+        size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    memcpy(lent, CMSG_DATA(&passage.head), LENT * sizeof *lent);
+    return size > 0 &&
+           passage.head.cmsg_len == CMSG_LEN(LENT * sizeof *lent);
+}
+
+void mpirun_borrow(void)
+{
+    int connection = call_lender(), lent[LENT];
+
+    if (connection < 0 || !receive_lent(connection, lent)) {
         check_call(setenv("NO_COLOR", "1", 1), "setenv");
         return;
     }
-    check_call((int)recvmsg(connection, &message,
-                            MSG_WAITALL | MSG_CMSG_CLOEXEC),
-               "recvmsg");
-    memcpy(lent, CMSG_DATA(&passage.head), sizeof lent);
     for (int fd = 0; fd < LENT; fd++) {
         check_call(dup2(lent[fd], fd), "dup2");
         xclose(lent[fd]);
@@ -210,16 +218,12 @@ static int open_door(void)
 
 /* ----------------------------------------------------- starting -- */
 
-/* In a session of its own, whose terminal is not this one: there, who
- * is not in the foreground may read from it, too. */
-static int become_mpirun(void *arg)
+/* mpirun -n 4 PROGRAM ARGUMENT... */
+static char **mpirun_arguments(const struct mpirun *mpirun)
 {
-    struct mpirun *mpirun = arg;
-    char count[16];
+    static char count[16];
     int argc = 0;
     char **argv;
-    int nothing = check_call(open("/dev/null", O_RDONLY | O_CLOEXEC),
-                             "open /dev/null");
 
     while (mpirun->argv[argc] != NULL)
         argc++;
@@ -233,6 +237,18 @@ static int become_mpirun(void *arg)
     argv[3] =
         check_pointer(realpath("/proc/self/exe", NULL), "realpath");
     memcpy(argv + 4, mpirun->argv + 1, (size_t)argc * sizeof *argv);
+    return argv;
+}
+
+/*
+ * In a session of its own, whose terminal is not that of this one: of
+ * another's terminal anybody may read, also in the background.
+ */
+static int become_mpirun(void *mpirun)
+{
+    char **argv = mpirun_arguments(mpirun);
+    int nothing = check_call(open("/dev/null", O_RDONLY | O_CLOEXEC),
+                             "open /dev/null");
 
     if (mpirun_is_parent())
         forget_job();
@@ -317,6 +333,14 @@ static int status_of(int exitcode)
     return EXIT_REFUSED;
 }
 
+/* In seconds, until rank 0 begins: then its own watchdog is there. */
+static double patience(void)
+{
+    const char *text = getenv("LESSON_PATIENCE");
+
+    return text == NULL ? 60 : strtod(text, NULL);
+}
+
 static int run_job(struct mpirun *job)
 {
     struct process lender;
@@ -326,7 +350,7 @@ static int run_job(struct mpirun *job)
     xprocess_start(&lender, lend, &door);
     xclose(door);
     mpirun_start(job);
-    if (process_join(&job->process, patience) == ETIMEDOUT &&
+    if (process_join(&job->process, patience()) == ETIMEDOUT &&
         process_is_alive(&lender)) {
         report_error(ETIMEDOUT, "mpirun, which has not begun");
         return EXIT_REFUSED;

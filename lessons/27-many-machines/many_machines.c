@@ -504,7 +504,7 @@ static void part_death(void)
           "one rank is killed, and MPI ends the whole job");
 }
 
-/* --------------------------------------------------- start and end -- */
+/* ----------------------------------------------- start and end -- */
 
 static const struct lesson_option options[] = {
     {"ranks", "N", "how many ranks, unless mpirun says it", &ranks, 2,
