@@ -195,6 +195,11 @@ void lesson_part(const char *title, const char *function_name,
     function();
 }
 
+void lesson_idle(bool idle)
+{
+    watchdog_pause(idle);
+}
+
 /* --------------------------------------------------------- end -- */
 
 int lesson_end(void)

@@ -118,7 +118,9 @@ void unit_sleep(double units); /* at least so long */
  * seconds (0.1 to 86400) if that is set: status EXIT_HANG, and a line
  * on stderr for each row of the time line that tells what it was
  * waiting for.  A stopped program (Ctrl-Z) and a wait for Enter do not
- * count.
+ * count, nor does the time while the lesson is idle: a server may wait
+ * for its clients as long as it likes.
  */
+void lesson_idle(bool idle);
 
 #endif

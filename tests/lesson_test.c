@@ -628,6 +628,21 @@ static void a_lesson_in_which_something_happens_goes_on(void)
     expect_int(status_of(lesson_that_goes_on), 0);
 }
 
+static void lesson_that_waits_idly(void)
+{
+    lesson_idle(true);
+    clock_sleep(1);
+    lesson_idle(false);
+    say("a client has come");
+}
+
+static void an_idle_lesson_is_not_ended(void)
+{
+    setenv("LESSON_PATIENCE", "0.5", 1);
+    expect_int(status_of(lesson_that_waits_idly), 0);
+    expect_string(out, "  a client has come\n");
+}
+
 static void lesson_that_is_quiet(void)
 {
     say("ready");
@@ -712,6 +727,7 @@ static const struct test tests[] = {
     TEST(source_shows_what_a_part_needs_once),
     TEST(a_hang_ends_with_4_and_a_line_for_each_row),
     TEST(a_lesson_in_which_something_happens_goes_on),
+    TEST(an_idle_lesson_is_not_ended),
     TEST(a_stopped_lesson_is_not_ended),
     TEST(patience_that_is_none_is_refused),
     TEST(an_interrupt_ends_with_130),
