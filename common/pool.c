@@ -194,7 +194,10 @@ void pool_break(struct pool *pool, const struct outcome *why)
     char reason[TASK_MESSAGE_MAX];
 
     /* "%.99s" so that the compiler sees that it fits. */
-    snprintf(reason, sizeof reason, "the initializer failed: %.99s",
+    snprintf(reason, sizeof reason, "%s: %.99s",
+             pool->options.initializer != NULL
+                 ? "the initializer failed"
+                 : "workers die before their first task",
              why->message);
     pool_drop(pool, why->error, reason);
 }

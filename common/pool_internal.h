@@ -156,7 +156,7 @@ bool pool_needs_workers(struct pool *pool);
 /* Closes the pool and drops, for that reason, what has not begun. */
 void pool_drop(struct pool *pool, int error, const char *reason);
 
-/* The initializer has failed, and would in the next worker, too. */
+/* What kept a worker from its work will keep the next, too. */
 void pool_break(struct pool *pool, const struct outcome *why);
 
 void pool_notify(enum pool_event event, int worker, uint64_t task);

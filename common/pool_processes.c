@@ -36,6 +36,9 @@ struct post {
     int worker;
 };
 
+/* So many workers more than there are may die at birth, in a row. */
+enum { ACCIDENTS = 20 };
+
 /* Before something that failed is tried again, in seconds. */
 static const double PAUSE = 0.05;
 
@@ -213,7 +216,7 @@ static void settle_birth(struct pool *pool, const struct worker *record,
     if (record->beginning.error != 0)
         pool_break(pool, &record->beginning);
     else if (atomic_fetch_add(&pool->floor->stillborn, 1) >=
-             pool->workers)
+             pool->workers + ACCIDENTS)
         pool_break(pool, death);
 }
 
@@ -234,8 +237,7 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     queue_recover(crew->done);
     if (number != NO_SLOT)
         settle_hand(pool, worker, number, &death);
-    if (pool->options.initializer != NULL &&
-        !atomic_load(&record->ready))
+    if (!atomic_load(&record->ready))
         settle_birth(pool, record, &death);
     pool_notify(POOL_WORKER_ENDED, worker, 0);
 }
