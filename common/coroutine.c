@@ -178,14 +178,6 @@ static char *map_stack(void)
     return NULL;
 }
 
-static void copy_name(char *name, const char *text)
-{
-    size_t size = strnlen(text, COROUTINE_NAME_MAX - 1);
-
-    memcpy(name, text, size);
-    name[size] = '\0';
-}
-
 /* The first thing on a new stack, and the last. */
 static void enter(void)
 {
@@ -230,7 +222,8 @@ struct coroutine *coroutine_create(const char *name,
     coroutine->run = run;
     coroutine->arg = arg;
     coroutine->mapping = mapping;
-    copy_name(coroutine->name, name);
+    memcpy(coroutine->name, name,
+           strnlen(name, COROUTINE_NAME_MAX - 1));
     note_make(&coroutine->own_note, mapping + GUARD, STACK);
     context_make(&coroutine->own, mapping + GUARD,
                  stack_below(coroutine), enter);
