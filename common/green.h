@@ -105,8 +105,8 @@ int green_connect(int descriptor, const struct sockaddr *address,
                   socklen_t size, double timeout);
 
 /*
- * close, of a descriptor that was used with the calls above: the next
- * one with its number is another.  Nobody may wait for it.
+ * close.  Whatever was used with the calls above is closed with this:
+ * the next one with its number is another.  Nobody may wait for it.
  */
 int green_close(int descriptor);
 

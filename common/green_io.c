@@ -111,7 +111,6 @@ static int make_room(size_t size)
     return 0;
 }
 
-/* EEXIST: it was closed behind our back, but a copy of it was not. */
 static int make_known(int descriptor)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
@@ -120,19 +119,10 @@ static int make_known(int descriptor)
 
     if (error != 0 || watch.lines[descriptor].known)
         return error;
-    if (epoll_ctl(watch.epoll, EPOLL_CTL_ADD, descriptor, &event) !=
-            0 &&
-        errno != EEXIST)
+    if (epoll_ctl(watch.epoll, EPOLL_CTL_ADD, descriptor, &event) != 0)
         return errno;
     watch.lines[descriptor].known = true;
     return 0;
-}
-
-/* The number is that of another descriptor now. */
-static void forget(int descriptor)
-{
-    if (descriptor >= 0 && (size_t)descriptor < watch.size)
-        watch.lines[descriptor].known = false;
 }
 
 static int wait_for(int descriptor, enum direction direction,
@@ -216,7 +206,6 @@ int green_accept(int listener, double timeout)
             may_begin() ? accept4(listener, NULL, NULL, flags) : -1;
     while (client < 0 && (errno == ECONNABORTED ||
                           try_again(listener, READ, deadline)));
-    forget(client);
     return client;
 }
 
@@ -230,7 +219,6 @@ int green_connect(int descriptor, const struct sockaddr *address,
 
     if (!may_begin())
         return -1;
-    forget(descriptor);
     if (connect(descriptor, address, size) == 0)
         return 0;
     if (errno != EINPROGRESS && errno != EINTR)
@@ -245,6 +233,7 @@ int green_connect(int descriptor, const struct sockaddr *address,
 
 int green_close(int descriptor)
 {
-    forget(descriptor);
+    if (descriptor >= 0 && (size_t)descriptor < watch.size)
+        watch.lines[descriptor].known = false;
     return close(descriptor);
 }
