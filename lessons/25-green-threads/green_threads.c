@@ -203,15 +203,14 @@ static void open_site(struct site *site)
 /* -------------------------------------------------- their client */
 
 struct fetch {
-    int number;
     const char *url;
     double limit; /* s, for each wait */
     struct addrinfo *address;
-    char host[256], port[6];
     char *answer; /* all that came, or NULL */
     size_t size;
-    int error;
     double begin, end; /* in u */
+    int number, error;
+    char host[256], port[6];
 };
 
 /* "http://host:port/path", as the frame has looked at its beginning. */
