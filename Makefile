@@ -99,7 +99,7 @@ test: $(LESSONS) $(filter $(OUT)/%,$(SUITE))
 lint:
 	@tests/lint
 
-## make bench       measure the pools
+## make bench       measure the pools and servers
 bench: $(LESSONS) $(BENCHES)
 	@VARIANT='$(VARIANT)' tests/bench/run
 

@@ -21,13 +21,16 @@
 
 static _Thread_local char message_here[TASK_MESSAGE_MAX];
 
+/* The arguments may hold the message before: it is replaced last. */
 int task_error(int error, const char *format, ...)
 {
+    char message[TASK_MESSAGE_MAX];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(message_here, sizeof message_here, format, arguments);
+    vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    strcpy(message_here, message);
     return error;
 }
 
@@ -149,8 +152,7 @@ void completion_watch(struct watch *watch, struct future *future)
     pthread_mutex_unlock(&future->lock);
 }
 
-/* Afterwards nobody but the caller knows the watch. */
-static void stop_watching(struct watch *watch)
+void completion_unwatch(struct watch *watch)
 {
     struct future *future = watch->future;
     struct watch **link;
@@ -164,6 +166,7 @@ static void stop_watching(struct watch *watch)
             break;
         }
     pthread_mutex_unlock(&future->lock);
+    watch->future = NULL;
 }
 
 static void completion_init(struct completion *completion,
@@ -183,7 +186,7 @@ static void completion_init(struct completion *completion,
 static void completion_destroy(struct completion *completion)
 {
     for (size_t i = 0; i < completion->count; i++)
-        stop_watching(&completion->watches[i]);
+        completion_unwatch(&completion->watches[i]);
     pthread_mutex_destroy(&completion->lock);
     sem_destroy(&completion->done);
 }

@@ -26,7 +26,7 @@ struct future;
  * The message, up to TASK_MESSAGE_MAX bytes with its final 0, travels
  * with the error to whoever asks for the result.  Returns `error`,
  * which is not 0.  A task that returns an error without a message
- * gets one that names the number.
+ * gets one that names the number.  task_message() may be an argument.
  */
 #define TASK_MESSAGE_MAX 160
 
@@ -36,7 +36,8 @@ int task_error(int error, const char *format, ...)
 /*
  * The message that belongs to the error which future_result,
  * future_exception, pool_apply or pool_map returned last in this
- * thread; "" if they returned 0.  Valid until the next such call.
+ * thread, or with which pool_submit failed; "" if they returned 0.
+ * Valid until the next such call.
  */
 const char *task_message(void);
 

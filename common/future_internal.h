@@ -127,6 +127,9 @@ struct completion *completion_new(size_t count);
 /* Sets a spare watch, or one that was taken, on a future. */
 void completion_watch(struct watch *watch, struct future *future);
 
+/* Takes it off its future, if it is on one: it is spare again. */
+void completion_unwatch(struct watch *watch);
+
 /*
  * As completion_next, but gives the watch of the future.  It is spare
  * once its `future` is set to NULL.

@@ -88,6 +88,9 @@ void lesson_part(const char *title, const char *function_name,
  * A line has at most PIPE_BUF (4096) bytes: longer ones could be mixed
  * and are refused (EOVERFLOW).  When stdout can not be written the
  * lesson ends with EXIT_REFUSED, also when that happens in a child.
+ *
+ * printf promises none of this.  stdout is line-buffered, so that what
+ * a child prints with it is not lost when the child ends or is killed.
  */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_time(const char *format, ...)

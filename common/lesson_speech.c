@@ -72,6 +72,7 @@ void speech_open(void)
     colours = want_colours();
     first_process = getpid();
     signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* should somebody use it */
 }
 
 uint64_t speech_progress(void)

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 static struct sockaddr_in address(int port)
 {
@@ -14,6 +17,14 @@ static struct sockaddr_in address(int port)
     here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     here.sin_port = htons((in_port_t)port);
     return here;
+}
+
+/* A small message does not wait for more to be sent. */
+static void send_at_once(int socket)
+{
+    int on = 1;
+
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 /* close may change errno. */
@@ -36,6 +47,7 @@ int loopback_listen(int port)
         return -1;
     /* What is left of a former server's connections is in no way. */
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    send_at_once(listener); /* and all that are accepted there */
     if (bind(listener, (struct sockaddr *)&here, sizeof here) != 0 ||
         listen(listener, SOMAXCONN) != 0)
         return give_up(listener);
@@ -58,7 +70,7 @@ int loopback_port(int socket)
 int loopback_connect(int port)
 {
     struct sockaddr_in there = address(port);
-    int on = 1, result;
+    int result;
     int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (connection < 0)
@@ -69,8 +81,7 @@ int loopback_connect(int port)
     while (result != 0 && (errno == EINTR || errno == EALREADY));
     if (result != 0 && errno != EISCONN)
         return give_up(connection);
-    /* A small request does not wait for more to send. */
-    setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    send_at_once(connection);
     return connection;
 }
 
@@ -89,4 +100,30 @@ int loopback_send(int socket, const void *bytes, size_t size)
         }
     }
     return 0;
+}
+
+/* In milliseconds, rounded up: what poll waited is not too little. */
+static int poll_time(double deadline)
+{
+    double left = fmin(clock_left(deadline), 3600);
+
+    return (int)ceil(fmax(left, 0) * 1e3);
+}
+
+ssize_t loopback_receive(int socket, void *bytes, size_t size,
+                         double deadline)
+{
+    struct pollfd readable = {.fd = socket, .events = POLLIN};
+
+    for (;;) {
+        int ready = poll(&readable, 1, poll_time(deadline));
+        ssize_t count = recv(socket, bytes, size, MSG_DONTWAIT);
+
+        if (count >= 0 || (errno != EAGAIN && errno != EINTR))
+            return count;
+        if (ready == 0 && clock_left(deadline) <= 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+    }
 }

@@ -2,12 +2,14 @@
  * loopback.h -- connections within this machine.
  *
  * TCP on 127.0.0.1, which no other machine can reach.  Lesson 22 shows
- * the system calls.  All sockets are close-on-exec.
+ * the system calls.  All sockets are close-on-exec, and send at once
+ * what they are given, also those that are accepted.
  */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Listens on `port`, 1 to 65535, or 0 for one that the system chooses.
@@ -31,5 +33,14 @@ int loopback_connect(int port);
  * side is gone, EAGAIN when the socket's own time limit is over.
  */
 int loopback_send(int socket, const void *bytes, size_t size);
+
+/*
+ * Receives what has arrived, at most `size` bytes; waits for the first
+ * of them until `deadline`, a clock_now() time or INFINITY.  Returns
+ * how many, 0 when the other side sends no more, or -1 and errno:
+ * ETIMEDOUT, ECONNRESET.
+ */
+ssize_t loopback_receive(int socket, void *bytes, size_t size,
+                         double deadline);
 
 #endif

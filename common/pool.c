@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "pool_internal.h"
 #include "shared.h"
 
@@ -91,7 +92,7 @@ static int build(struct pool *pool)
     size_t slots = (size_t)pool->slots;
 
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->place_free, NULL);
+    clock_cond_init(&pool->place_free);
     pthread_cond_init(&pool->idle, NULL);
     pthread_once(&counting, start_counting);
     pool->forks = forks;
@@ -111,11 +112,13 @@ static int build(struct pool *pool)
     return 0;
 }
 
-struct pool *pool_open(const struct pool_kind *kind, int workers)
+struct pool *pool_open_with(const struct pool_kind *kind, int workers,
+                            const struct pool_options *options)
 {
     struct pool *pool;
 
-    if (workers < 1 || workers > POOL_WORKERS_MAX) {
+    if (workers < 1 || workers > POOL_WORKERS_MAX ||
+        options->tasks_per_worker < 0) {
         errno = EINVAL;
         return NULL;
     }
@@ -124,6 +127,7 @@ struct pool *pool_open(const struct pool_kind *kind, int workers)
         return NULL;
     pool->kind = kind;
     pool->workers = workers;
+    pool->options = *options;
     pool->slots = 4 * workers > 128 ? 4 * workers : 128;
     errno = build(pool);
     if (errno == 0)
@@ -136,6 +140,13 @@ struct pool *pool_open(const struct pool_kind *kind, int workers)
         return NULL;
     }
     return pool;
+}
+
+struct pool *pool_open(const struct pool_kind *kind, int workers)
+{
+    const struct pool_options usual = {0};
+
+    return pool_open_with(kind, workers, &usual);
 }
 
 /* Called with the lock held. */
@@ -179,11 +190,32 @@ void pool_drop(struct pool *pool, int error, const char *reason)
     }
 }
 
+void pool_break(struct pool *pool, const struct outcome *why)
+{
+    char reason[TASK_MESSAGE_MAX];
+
+    /* "%.99s" so that the compiler sees that it fits. */
+    snprintf(reason, sizeof reason, "the initializer failed: %.99s",
+             why->message);
+    pool_drop(pool, why->error, reason);
+}
+
+int pool_cancel(struct pool *pool)
+{
+    if (!pool_is_ours(pool))
+        return EPERM;
+    pool_drop(pool, ECANCELED, "the pool was cancelled");
+    return 0;
+}
+
 int pool_terminate(struct pool *pool)
 {
     if (!pool_is_ours(pool))
         return EPERM;
     pool_drop(pool, ECANCELED, "the pool was terminated");
+    pthread_mutex_lock(&pool->lock);
+    pool->stopped = true;
+    pthread_mutex_unlock(&pool->lock);
     pool->kind->stop(pool);
     return 0;
 }
@@ -225,9 +257,10 @@ int pool_join(struct pool *pool)
     return error;
 }
 
+/* A forked child's copy has its locks in memory that all share. */
 void pool_free(struct pool *pool)
 {
-    if (pool == NULL)
+    if (pool == NULL || !pool_is_ours(pool))
         return;
     if (!pool->joined) {
         pool_terminate(pool);

@@ -14,7 +14,9 @@
  *
  * Functions that return int return 0 or an errno value.  All may be
  * called from any thread of the process that opened the pool, and
- * from callbacks; in a worker process they return EPERM.
+ * from callbacks; in a worker process they return EPERM.  A worker of
+ * a thread pool that waits for another task of its pool, in a task or
+ * in a callback, needs another worker to do it.
  */
 #ifndef POOL_H
 #define POOL_H
@@ -33,7 +35,8 @@
  * until it returns.  In a process pool it runs in a child that was
  * forked when the pool was opened or a worker replaced: it sees the
  * memory of that moment, and shares what shared_alloc gave before.
- * There it may crash or exit; in a thread pool that ends the program.
+ * There it may crash or exit; in a thread pool that ends the program,
+ * and pthread_exit is not allowed.
  */
 typedef int pool_task(const void *arg, void *result);
 
@@ -56,22 +59,51 @@ extern const struct pool_kind pool_processes;
  */
 struct pool *pool_open(const struct pool_kind *kind, int workers);
 
+/* What may be different from the usual: all 0 is as pool_open. */
+struct pool_options {
+    /*
+     * Runs once in each worker, before its first task; also in those
+     * that take another's place.  When it returns an error (see
+     * task_error) the pool is broken: it is closed, those tasks that
+     * have not begun are cancelled with that error, and the message
+     * tells why.  So it is when more workers in a row than the pool
+     * has die in it.  Who opens the pool does not wait for it.
+     */
+    int (*initializer)(void *context);
+    void *context;
+
+    /*
+     * A worker that has done so many tasks ends, and a new one takes
+     * its place; 0: none does.  A chunk of pool_map is one task.
+     */
+    int tasks_per_worker;
+};
+
+/* As pool_open, and EINVAL when tasks_per_worker is negative. */
+struct pool *pool_open_with(const struct pool_kind *kind, int workers,
+                            const struct pool_options *options);
+
 /* No more tasks; those submitted are still done.  Does not wait. */
 int pool_close(struct pool *pool);
 
 /*
- * Drops the tasks that have not begun: their futures are cancelled.
- * Kills worker processes in the middle of what they do, and their
- * tasks fail with ECANCELED; threads can not be killed and finish the
- * task in hand.  No more tasks are taken.
+ * No more tasks; those that have not begun are dropped: their futures
+ * are cancelled.  Those that have begun are still done.  Does not wait.
+ */
+int pool_cancel(struct pool *pool);
+
+/*
+ * As pool_cancel, and kills worker processes in the middle of what
+ * they do: their tasks fail with ECANCELED.  Threads can not be killed
+ * and finish the task in hand.
  */
 int pool_terminate(struct pool *pool);
 
 /*
  * Waits until every task is done, every callback has run and every
- * worker is gone.  Returns EBUSY, without waiting, for a pool that was
- * neither closed nor terminated; EDEADLK in a worker or a callback of
- * this pool.  All three may be repeated.
+ * worker is gone.  Returns EBUSY, without waiting, for a pool that is
+ * still open; EDEADLK in a worker or a callback of this pool.  All
+ * four may be repeated.
  */
 int pool_join(struct pool *pool);
 
@@ -79,7 +111,7 @@ int pool_join(struct pool *pool);
  * Terminates and joins what still runs and frees the pool.  Futures
  * stay valid until they are freed themselves.  Not in a worker or a
  * callback of this pool, and not while another thread uses it.  NULL
- * is allowed.
+ * is allowed; in a forked child it does nothing.
  */
 void pool_free(struct pool *pool);
 
@@ -91,8 +123,9 @@ void pool_free(struct pool *pool);
  * as it has room for (128, or 4 for each worker if that is more), and
  * then goes on when a quarter of the room is free; workers and
  * callbacks of the pool never wait here.  Returns NULL and
- * sets errno: EPIPE after close or terminate, EMSGSIZE when the sizes
- * together exceed POOL_PAYLOAD_MAX, EINVAL, EPERM, ENOMEM.
+ * sets errno: EPIPE when the pool is closed (task_message tells why),
+ * EMSGSIZE when the sizes together exceed POOL_PAYLOAD_MAX, EINVAL,
+ * EPERM, ENOMEM.
  */
 struct future *pool_submit(struct pool *pool, pool_task *task,
                            const void *arg, size_t arg_size,
@@ -122,11 +155,13 @@ int pool_apply_async(struct pool *pool, pool_task *task,
  * No chunk gets larger than POOL_PAYLOAD_MAX allows.  Waits for all
  * items also when some fail, and then returns the error of the lowest
  * index, which the message names; the results of failed items are
- * indeterminate.  Errors as pool_apply.
+ * indeterminate.  Errors as pool_apply, and ETIMEDOUT when `timeout`
+ * (as in clock.h, for all items together) has passed: items that have
+ * not begun are cancelled, the others' results are dropped.
  */
 int pool_map(struct pool *pool, pool_task *task, const void *args,
              size_t arg_size, void *results, size_t result_size,
-             size_t count, size_t chunk);
+             size_t count, size_t chunk, double timeout);
 
 /* ------------------------------------------------ looking inside -- */
 

@@ -70,11 +70,14 @@ struct slot {
 /* On a cache line of its own: each worker writes to its record. */
 struct worker {
     alignas(64) pid_t pid; /* 0 while there is none */
-    atomic_int slot; /* the number it took, until it is finished */
+    atomic_int slot;   /* the number it took, until it is finished */
+    atomic_bool ready; /* it may take tasks */
+    struct outcome beginning; /* how its initializer failed */
 };
 
 /* Shared between the parent and its workers. */
 struct floor {
+    atomic_int stillborn; /* died before they were ready, in a row */
     struct worker workers[POOL_WORKERS_MAX];
     struct slot slots[];
 };
@@ -83,6 +86,7 @@ struct pool {
     const struct pool_kind *kind;
     int workers;
     int slots;
+    struct pool_options options;
     int forks; /* between the first process and the one it is of */
     struct floor *floor;
     struct queue *tasks; /* numbers of slots that are QUEUED */
@@ -99,7 +103,8 @@ struct pool {
     atomic_int held_back; /* submitters that wait for a place */
 
     /* Protected by the lock. */
-    bool terminated;        /* closed, and what is not done dropped */
+    bool terminated;        /* closed, and what has not begun dropped */
+    bool stopped;           /* and what has begun, too */
     struct outcome dropped; /* and why */
     bool joining;           /* somebody waits for the workers' end */
     bool joined;            /* they are gone */
@@ -151,6 +156,9 @@ bool pool_needs_workers(struct pool *pool);
 /* Closes the pool and drops, for that reason, what has not begun. */
 void pool_drop(struct pool *pool, int error, const char *reason);
 
+/* The initializer has failed, and would in the next worker, too. */
+void pool_break(struct pool *pool, const struct outcome *why);
+
 void pool_notify(enum pool_event event, int worker, uint64_t task);
 
 /* ---------------------------------------------- pool_slots.c -- */
@@ -200,9 +208,10 @@ struct future *pool_withdraw_all(struct pool *pool,
 
 /*
  * A worker's life: takes tasks and runs them until the pool has no
- * more.  `worker` is its number, from 1.
+ * more, or it has done its share.  `worker` is its number, from 1.
+ * Returns false when its initializer has failed.
  */
-void pool_work(struct pool *pool, int worker);
+bool pool_work(struct pool *pool, int worker);
 
 /* A slot is over: tells pool_apply, if that waits, or the kind. */
 void pool_finish(struct pool *pool, int number, bool waited_for);
@@ -229,8 +238,8 @@ void pool_let_go(struct pool *pool);
 /* 0, EINVAL, EPERM or EMSGSIZE. */
 int pool_check_job(struct pool *pool, const struct job *job);
 
-/* As pool_submit. */
+/* As pool_submit, and ETIMEDOUT when there is no place until then. */
 struct future *pool_submit_job(struct pool *pool, const struct job *job,
-                               const void *argument);
+                               const void *argument, double deadline);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "pool_internal.h"
 
 struct map {
@@ -12,7 +13,8 @@ struct map {
     struct job chunk; /* as most are: the last may be shorter */
     const unsigned char *args;
     unsigned char *results;
-    size_t count;           /* of items */
+    size_t count; /* of items */
+    double deadline;
     size_t next;            /* the first item not submitted yet */
     struct outcome outcome; /* of the lowest item that failed */
 };
@@ -45,10 +47,11 @@ static struct future *next_chunk(struct map *map)
         return NULL;
     if (job.count > map->count - item)
         job.count = map->count - item;
-    future = pool_submit_job(map->pool, &job,
-                             map->args + item * job.arg_size);
+    future =
+        pool_submit_job(map->pool, &job,
+                        map->args + item * job.arg_size, map->deadline);
     if (future == NULL) {
-        note_map_error(map, item, errno, strerror(errno));
+        note_map_error(map, item, errno, task_message());
         map->next = map->count;
         return NULL;
     }
@@ -83,12 +86,33 @@ static void run_map(struct map *map, struct completion *completion)
     for (size_t i = 0; i < completion->count; i++)
         if ((future = next_chunk(map)) != NULL)
             completion_watch(&completion->watches[i], future);
-    while ((watch = completion_take(completion, INFINITY)) != NULL) {
+    while ((watch = completion_take(
+                completion, clock_left(map->deadline))) != NULL) {
         future = watch->future;
         watch->future = NULL;
         collect_chunk(map, future);
         if ((future = next_chunk(map)) != NULL)
             completion_watch(watch, future);
+    }
+}
+
+/* The time is over.  Nobody writes to the results any more. */
+static void abandon(struct map *map, struct completion *completion)
+{
+    struct outcome late = {.error = ETIMEDOUT,
+                           .message =
+                               "not all items were done in time"};
+
+    map->outcome = late;
+    for (size_t i = 0; i < completion->count; i++) {
+        struct watch *watch = &completion->watches[i];
+        struct future *future = watch->future;
+
+        if (future == NULL)
+            continue;
+        completion_unwatch(watch);
+        future_cancel(future);
+        future_free(future);
     }
 }
 
@@ -104,13 +128,14 @@ static size_t chunk_that_fits(size_t item_size, size_t wish)
 
 int pool_map(struct pool *pool, pool_task *task, const void *args,
              size_t arg_size, void *results, size_t result_size,
-             size_t count, size_t chunk)
+             size_t count, size_t chunk, double timeout)
 {
     struct map map = {.pool = pool,
                       .chunk = {task, arg_size, result_size, 1, 0},
-                      .args = args,
+                      .args = arg_size > 0 ? args : "",
                       .results = results,
-                      .count = count};
+                      .count = count,
+                      .deadline = clock_deadline(timeout)};
     struct completion *completion;
     int error = pool_check_job(pool, &map.chunk);
 
@@ -123,6 +148,8 @@ int pool_map(struct pool *pool, pool_task *task, const void *args,
     if (completion == NULL)
         return task_set_message(ENOMEM, NULL);
     run_map(&map, completion);
+    if (completion->left > 0)
+        abandon(&map, completion);
     completion_free(completion);
     return task_set_message(map.outcome.error, map.outcome.message);
 }

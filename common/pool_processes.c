@@ -68,8 +68,7 @@ static int work(void *arg)
 
     signal(SIGINT, SIG_IGN);
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
-    pool_work(post->pool, post->worker);
-    return 0;
+    return pool_work(post->pool, post->worker) ? 0 : 1;
 }
 
 /* -------------------------------------------------- supervisor -- */
@@ -89,6 +88,7 @@ static int hire(struct pool *pool, int worker)
     pthread_mutex_lock(&pool->lock);
     if (!pool->terminated) {
         atomic_store(&record->slot, NO_SLOT);
+        atomic_store(&record->ready, false);
         error = process_start(&process, work, &post);
         record->pid = process.pid;
     }
@@ -130,24 +130,42 @@ static void describe_death(struct outcome *outcome, int worker,
                  WEXITSTATUS(status));
 }
 
-/* The run it died in has failed; another worker does the rest. */
+/*
+ * Is there more to do, and a pool to do it?  With the lock: terminate
+ * withdraws a job that waits again, or is seen here and keeps it from
+ * waiting for a worker that never comes.
+ */
+static bool waits_again(struct pool *pool, struct slot *slot)
+{
+    bool again;
+
+    pthread_mutex_lock(&pool->lock);
+    again = slot->runs < slot->job.count && !pool->terminated;
+    if (again)
+        atomic_store(&slot->state, QUEUED);
+    pthread_mutex_unlock(&pool->lock);
+    return again;
+}
+
+/*
+ * The run it died in has failed; another worker does the rest.  When
+ * all runs were over, none has.
+ */
 static void fail_run(struct pool *pool, int number,
                      const struct outcome *death)
 {
     struct slot *slot = pool_slot(pool, number);
+    bool waited_for = slot->waited_for;
     size_t run = atomic_load(&slot->runs);
 
-    if (slot->outcome.error == 0) {
+    if (slot->outcome.error == 0 && run < slot->job.count) {
         slot->outcome = *death;
         slot->outcome.index = run;
     }
     atomic_store(&slot->runs, run + 1);
-    if (run + 1 < slot->job.count && !death->cancelled) {
-        atomic_store(&slot->state, QUEUED);
+    if (waits_again(pool, slot)) {
         pool_enqueue(pool, number);
     } else {
-        bool waited_for = slot->waited_for;
-
         atomic_store(&slot->state, DONE);
         pool_finish(pool, number, waited_for);
     }
@@ -185,15 +203,30 @@ static void settle_hand(struct pool *pool, int worker, int number,
     }
 }
 
+/*
+ * It never took a task.  One that died was killed by accident, perhaps;
+ * when all others do the same, one after another, it was no accident.
+ */
+static void settle_birth(struct pool *pool, const struct worker *record,
+                         const struct outcome *death)
+{
+    if (record->beginning.error != 0)
+        pool_break(pool, &record->beginning);
+    else if (atomic_fetch_add(&pool->floor->stillborn, 1) >=
+             pool->workers)
+        pool_break(pool, death);
+}
+
 static void bury(struct pool *pool, int worker, pid_t pid, int status)
 {
     struct crew *crew = pool->crew;
+    struct worker *record = &pool->floor->workers[worker - 1];
     struct outcome death = {.error = EOWNERDEAD};
-    int number = atomic_load(&pool->floor->workers[worker - 1].slot);
+    int number = atomic_load(&record->slot);
 
     describe_death(&death, worker, pid, status);
     pthread_mutex_lock(&pool->lock);
-    if (pool->terminated)
+    if (pool->stopped)
         death = pool->dropped;
     pthread_mutex_unlock(&pool->lock);
     crew->living--;
@@ -201,6 +234,9 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     queue_recover(crew->done);
     if (number != NO_SLOT)
         settle_hand(pool, worker, number, &death);
+    if (pool->options.initializer != NULL &&
+        !atomic_load(&record->ready))
+        settle_birth(pool, record, &death);
     pool_notify(POOL_WORKER_ENDED, worker, 0);
 }
 
@@ -331,12 +367,18 @@ static struct future *next_to_call(struct crew *crew)
     return futures;
 }
 
+/*
+ * Callbacks are the program's own: with all signals blocked, a child
+ * that one of them starts could not be terminated.
+ */
 static void *call_back(void *arg)
 {
     struct pool *pool = arg;
+    struct crew *crew = pool->crew;
     struct future *future, *next;
 
-    while ((future = next_to_call(pool->crew)) != NULL)
+    pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    while ((future = next_to_call(crew)) != NULL)
         for (; future != NULL; future = next) {
             next = future->next;
             pool_call_back(pool, future);

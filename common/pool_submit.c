@@ -23,25 +23,35 @@ int pool_check_job(struct pool *pool, const struct job *job)
 }
 
 /* Who gives a place back looks whether somebody is held back. */
-static void await_place(struct pool *pool)
+static int await_place(struct pool *pool, double deadline)
 {
+    int error = 0;
+
     atomic_fetch_add(&pool->held_back, 1);
-    while (atomic_load(&pool->places) == 0 && !pool->closed)
-        pthread_cond_wait(&pool->place_free, &pool->lock);
+    while (atomic_load(&pool->places) == 0 && !pool->closed &&
+           error == 0)
+        error =
+            clock_cond_wait(&pool->place_free, &pool->lock, deadline);
     atomic_fetch_sub(&pool->held_back, 1);
+    return atomic_load(&pool->places) > 0 ? 0 : error;
 }
 
 /*
  * Called with the lock held; waits for a place unless the caller is
  * one of those that make places.
  */
-static int admit(struct pool *pool, struct job *job, bool *holds_place)
+static int admit(struct pool *pool, struct job *job, bool *holds_place,
+                 double deadline)
 {
+    int error = 0;
+
     *holds_place = !pool_is_served_here(pool);
     if (*holds_place && atomic_load(&pool->places) == 0)
-        await_place(pool);
+        error = await_place(pool, deadline);
     if (pool->closed)
         return EPIPE;
+    if (error != 0)
+        return error;
     if (*holds_place)
         atomic_fetch_sub(&pool->places, 1);
     atomic_fetch_add(&pool->unsettled, 1);
@@ -55,13 +65,13 @@ static int admit(struct pool *pool, struct job *job, bool *holds_place)
  * place, have taken it.
  */
 static int submit(struct pool *pool, struct future *future,
-                  const void *argument)
+                  const void *argument, double deadline)
 {
     bool admitted;
     int error;
 
     pthread_mutex_lock(&pool->lock);
-    error = admit(pool, &future->job, &future->holds_place);
+    error = admit(pool, &future->job, &future->holds_place, deadline);
     admitted = error == 0;
     if (admitted && pool_has_slot(pool))
         future->slot = pool_start(pool, &future->job, argument, future);
@@ -106,44 +116,56 @@ static const struct future_owner owner = {cancel, running};
 
 /* ------------------------------------------------------ submit -- */
 
+/* The error comes back to the caller, with a message. */
+static int refuse(struct pool *pool, int error)
+{
+    const char *closed = "the pool is closed";
+
+    if (error != EPIPE)
+        return task_set_message(error, strerror(error));
+    pthread_mutex_lock(&pool->lock);
+    task_set_message(error,
+                     pool->terminated ? pool->dropped.message : closed);
+    pthread_mutex_unlock(&pool->lock);
+    return error;
+}
+
 /* NULL and errno; the future is not yet known to the pool. */
 static struct future *new_future(struct pool *pool,
                                  const struct job *job)
 {
-    struct future *future;
+    int error = pool_check_job(pool, job);
+    struct future *future = error == 0 ? future_new(&owner, job) : NULL;
 
-    errno = pool_check_job(pool, job);
-    if (errno != 0)
-        return NULL;
-    future = future_new(&owner, job);
-    if (future == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    future->pool = pool;
+    if (future != NULL)
+        future->pool = pool;
+    else
+        errno = refuse(pool, error != 0 ? error : ENOMEM);
     return future;
 }
 
 /* The future of a submit that failed has one holder too many. */
-static void discard(struct future *future)
+static int discard(struct future *future, int error)
 {
+    struct pool *pool = future->pool;
+
     future_free(future);
     future_free(future);
+    return refuse(pool, error);
 }
 
 struct future *pool_submit_job(struct pool *pool, const struct job *job,
-                               const void *argument)
+                               const void *argument, double deadline)
 {
     struct future *future = new_future(pool, job);
     int error;
 
     if (future == NULL)
         return NULL;
-    error = submit(pool, future, argument);
+    error = submit(pool, future, argument, deadline);
     if (error == 0)
         return future;
-    discard(future);
-    errno = error;
+    errno = discard(future, error);
     return NULL;
 }
 
@@ -153,7 +175,7 @@ struct future *pool_submit(struct pool *pool, pool_task *task,
 {
     struct job job = {task, arg_size, result_size, 1, 0};
 
-    return pool_submit_job(pool, &job, arg);
+    return pool_submit_job(pool, &job, arg, INFINITY);
 }
 
 int pool_apply_async(struct pool *pool, pool_task *task,
@@ -174,12 +196,11 @@ int pool_apply_async(struct pool *pool, pool_task *task,
         error = future_add_callback(future, error_callback, context,
                                     ON_ERROR);
     if (error == 0)
-        error = submit(pool, future, arg);
+        error = submit(pool, future, arg, INFINITY);
     if (error != 0)
-        discard(future);
-    else
-        future_free(future);
-    return error;
+        return discard(future, error);
+    future_free(future);
+    return 0;
 }
 
 /* ------------------------------------------------------- apply -- */
@@ -197,7 +218,7 @@ static int reserve_slot(struct pool *pool, struct job *job,
     pthread_mutex_lock(&pool->lock);
     if (!pool_is_served_here(pool) && pool_has_slot(pool) &&
         atomic_load(&pool->places) > 0 &&
-        admit(pool, job, &holds_place) == 0)
+        admit(pool, job, &holds_place, INFINITY) == 0)
         number = pool_start(pool, job, arg, NULL);
     pthread_mutex_unlock(&pool->lock);
     return number;
@@ -233,11 +254,11 @@ static int apply_by_slot(struct pool *pool, int number, void *result)
 static int apply_by_future(struct pool *pool, const struct job *job,
                            const void *arg, void *result)
 {
-    struct future *future = pool_submit_job(pool, job, arg);
+    struct future *future = pool_submit_job(pool, job, arg, INFINITY);
     int error;
 
     if (future == NULL)
-        return task_set_message(errno, NULL);
+        return errno;
     error = future_result(future, result, INFINITY);
     future_free(future);
     return error;

@@ -23,9 +23,30 @@ struct crew {
 static void *work(void *arg)
 {
     struct post *post = arg;
+    struct pool *pool = post->pool;
 
-    pool_work(post->pool, post->worker);
+    if (!pool_work(pool, post->worker))
+        pool_break(pool,
+                   &pool->floor->workers[post->worker - 1].beginning);
     pool_notify(POOL_WORKER_ENDED, post->worker, 0);
+    return NULL;
+}
+
+/*
+ * For workers that end after some tasks: stays, while one after the
+ * other works.  Where the system refuses a new thread it works itself.
+ */
+static void *keep_post(void *arg)
+{
+    struct post *post = arg;
+    pthread_t worker;
+
+    do {
+        if (pthread_create(&worker, NULL, work, post) == 0)
+            pthread_join(worker, NULL);
+        else
+            work(post);
+    } while (pool_needs_workers(post->pool));
     return NULL;
 }
 
@@ -43,6 +64,8 @@ static int start(struct pool *pool)
     size_t workers = (size_t)pool->workers;
     struct crew *crew =
         calloc(1, sizeof *crew + workers * sizeof(struct post));
+    void *(*run)(void *) =
+        pool->options.tasks_per_worker == 0 ? work : keep_post;
     int error = crew == NULL ? ENOMEM : 0;
 
     pool->crew = crew;
@@ -51,7 +74,7 @@ static int start(struct pool *pool)
 
         post->pool = pool;
         post->worker = i + 1;
-        error = pthread_create(&post->thread, NULL, work, post);
+        error = pthread_create(&post->thread, NULL, run, post);
         if (error == 0)
             crew->started++;
     }

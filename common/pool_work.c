@@ -19,22 +19,23 @@ uint64_t pool_task_number(void)
 }
 
 /* The first error counts.  Without a message it gets one. */
-static void note_error(struct slot *slot, size_t run, int error)
+static void note_error(struct outcome *outcome, const char *who,
+                       int error)
 {
-    struct outcome *outcome = &slot->outcome;
     const char *message = task_message();
 
     if (error == 0 || outcome->error != 0)
         return;
-    outcome->index = run;
     if (message[0] != '\0')
         snprintf(outcome->message, sizeof outcome->message, "%s",
                  message);
     else
         snprintf(outcome->message, sizeof outcome->message,
-                 "the task returned error %d", error);
+                 "the %s returned error %d", who, error);
     outcome->error = error; /* last: the worker can be killed here */
 }
+
+/* ------------------------------------------------------ a task -- */
 
 static void run_once(struct slot *slot, size_t run)
 {
@@ -43,7 +44,9 @@ static void run_once(struct slot *slot, size_t run)
     void *result = pool_results(slot) + run * job->result_size;
 
     task_set_message(0, NULL);
-    note_error(slot, run, job->task(arg, result));
+    if (slot->outcome.error == 0)
+        slot->outcome.index = run;
+    note_error(&slot->outcome, "task", job->task(arg, result));
 }
 
 /* Goes on where a worker that died in the middle has stopped. */
@@ -85,21 +88,51 @@ static void work_on(struct pool *pool, int worker, int number)
     pool_finish(pool, number, waited_for);
 }
 
-void pool_work(struct pool *pool, int worker)
+/* ---------------------------------------------- a worker's life -- */
+
+static bool initialize(struct pool *pool, struct worker *record)
+{
+    const struct pool_options *options = &pool->options;
+    struct outcome *outcome = &record->beginning;
+
+    task_set_message(0, NULL);
+    if (options->initializer != NULL)
+        note_error(outcome, "initializer",
+                   options->initializer(options->context));
+    if (outcome->error != 0)
+        return false;
+    atomic_store(&record->ready, true);
+    atomic_store(&pool->floor->stillborn, 0);
+    return true;
+}
+
+static void take_tasks(struct pool *pool, int worker)
 {
     atomic_int *taken = &pool->floor->workers[worker - 1].slot;
-    int number;
+    int share = pool->options.tasks_per_worker, done = 0;
 
+    /* The queue itself writes to shared memory what is taken. */
+    while ((share == 0 || done < share) &&
+           queue_get(pool->tasks, taken, INFINITY) == 0) {
+        int number = atomic_load(taken);
+
+        if (claim(pool, worker, number)) {
+            work_on(pool, worker, number);
+            done++;
+        }
+        atomic_store(taken, NO_SLOT);
+    }
+}
+
+bool pool_work(struct pool *pool, int worker)
+{
     worker_here = worker;
     pool_serve(pool);
     pool_notify(POOL_WORKER_STARTED, worker, 0);
-    /* The queue itself writes to shared memory what is taken. */
-    while (queue_get(pool->tasks, taken, INFINITY) == 0) {
-        number = atomic_load(taken);
-        if (claim(pool, worker, number))
-            work_on(pool, worker, number);
-        atomic_store(taken, NO_SLOT);
-    }
+    if (!initialize(pool, &pool->floor->workers[worker - 1]))
+        return false;
+    take_tasks(pool, worker);
+    return true;
 }
 
 void pool_finish(struct pool *pool, int number, bool waited_for)

@@ -98,11 +98,13 @@ static unsigned char *place(struct queue *queue, size_t number)
     return queue->ring + number % queue->capacity * queue->item_size;
 }
 
+/* Without the lock, many may come and go between the two looks. */
 size_t queue_size(const struct queue *queue)
 {
     size_t first = atomic_load(&queue->first);
+    size_t size = atomic_load(&queue->last) - first;
 
-    return atomic_load(&queue->last) - first;
+    return size < queue->capacity ? size : queue->capacity;
 }
 
 /* ------------------------------ the ring, with the lock held -- */

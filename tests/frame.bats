@@ -56,7 +56,7 @@ END
 }
 
 lessons() {
-    find lessons -mindepth 1 -maxdepth 1 -printf '%f\n' | sort
+    find lessons -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort
 }
 
 @test "make help names every target" {

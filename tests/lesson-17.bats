@@ -1,7 +1,7 @@
 # Lesson 17 as a user runs it.
 load helper
 
-expected_claims() { # expected_claims TASKS SENTENCE
+expected_claims() { # expected_claims TASKS SENTENCE ENDED SHARE WORKERS STARTS
     echo "\
 ok main goes on before any task is done
 ok shutdown waits for all $1
@@ -9,25 +9,33 @@ ok $2
 ok after shutdown main goes on as the last
 ok submit after shutdown is refused
 ok results come in the order of the arguments
+ok map with a time limit of 1 u gives up, and not before
+ok what had not begun never runs
+ok cancelled: all but the $3 that had begun
+ok each task found a worker that had prepared once
+ok no worker did more than $4
+ok so there were at least $5 of them
+ok an initializer that fails breaks the pool: no task runs
+ok no more than $6 workers were started for it
 ok a process for each task takes more than twice as long"
 }
 
-holds() { # holds TASKS SENTENCE OPTION...
-    run -0 --separate-stderr lesson 17 "${@:3}"
-    assert_equal "$(claims <<<"$output")" "$(expected_claims "$1" "$2")"
+holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
+    run -0 --separate-stderr lesson 17 "${@:7}"
+    assert_equal "$(claims <<<"$output")" "$(expected_claims "${@:1:6}")"
     assert_equal "$stderr" ""
     refute_line --regexp '^.{73}'
 }
 
 @test "every claim holds, with processes and with threads" {
-    holds 10 "exactly 4 processes did all tasks"
-    holds 10 "one pid, and 4 threads, did all tasks" --threads
+    holds 10 "exactly 4 processes did all tasks" 4 3 4 8
+    holds 10 "one pid, and 4 threads, did all tasks" 4 3 4 8 --threads
 }
 
 @test "every claim holds with few and with many tasks and workers" {
-    holds 100 "exactly 64 processes did all tasks" --tasks 100 --workers 64
-    holds 2 "exactly 1 processes did all tasks" --tasks 2 --workers 1
-    holds 5 "exactly 4 processes did all tasks" --tasks 5 --chunk 5
+    holds 100 "exactly 64 processes did all tasks" 64 3 34 128 --tasks 100 --workers 64
+    holds 2 "exactly 1 processes did all tasks" 1 1 2 2 --share 1 --tasks 2 --workers 1
+    holds 5 "exactly 4 processes did all tasks" 4 2 3 8 --share 2 --tasks 5 --chunk 5
 }
 
 @test "every claim holds on one CPU" {
@@ -57,9 +65,11 @@ holds() { # holds TASKS SENTENCE OPTION...
 # CPython starts a worker when there is a task for it.
 @test "the Python twin claims the same" {
     LESSON_UNIT=0.02 twin_claims_the_same 17 -- 'exactly 4' \
-        'after shutdown main'
+        'after shutdown main' 'no worker did more' 'so there were at' \
+        'cancelled: all' 'no more than' 'what had not'
     LESSON_UNIT=0.02 twin_claims_the_same 17 --threads -- 'one pid' \
-        'after shutdown main'
+        'after shutdown main' 'no worker did more' 'so there were at' \
+        'cancelled: all' 'no more than' 'what had not'
 }
 
 @test "the run shown in the README is current" {

@@ -14,7 +14,9 @@ ok an error in the task comes out here
 ok at first none is completed
 ok to wait for the first does not wait for the others
 ok as_completed gives them as they end, not as submitted
-ok then all are completed"
+ok then all are completed
+ok to wait for an error takes long where there is none
+ok where there is one it does not wait for the others"
     [ "$1" = threads ] || echo "ok the parent runs the callback, not the worker"
     [ "$1" != threads ] || echo "ok the worker thread runs the callback"
     echo "ok on a future that is done the caller runs it, at once"

@@ -145,10 +145,12 @@ one_client_is_served() {
     (($(find "/proc/$lesson_pid/task" -mindepth 1 -maxdepth 1 | wc -l) <= 4 + more))
 }
 
-@test "a client that says nothing is sent away when patience is over" {
+@test "who says nothing, or a byte now and then, has no seat for long" {
     require nc netcat-openbsd
-    serve --patience 1 --serial
+    serve --patience 20 --serial
     run -0 timeout 5 nc -d 127.0.0.1 "$port"
+    (while printf x; do sleep 0.1; done) 2>/dev/null 3>&- |
+        timeout 5 nc 127.0.0.1 "$port" 3>&-
     assert_served
     stop_serving
 }

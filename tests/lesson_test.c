@@ -97,6 +97,7 @@ static int redirect_and_begin(void *arg)
 
     dup2(start->output, STDOUT_FILENO);
     dup2(err_file, STDERR_FILENO);
+    setvbuf(stdout, NULL, _IOFBF, BUFSIZ); /* as a file or a pipe has */
     exit(be_a_lesson(start->arguments, start->parts));
 }
 
@@ -327,6 +328,29 @@ static void lines_of_many_speakers_are_whole(void)
     expect_whole_lines();
     expect_int(status_of(lesson_chorus_of_threads), 0);
     expect_whole_lines();
+}
+
+static int print_and_be_killed(void *unused)
+{
+    (void)unused;
+    printf("a line by printf\n");
+    return raise(SIGKILL);
+}
+
+static void lesson_that_prints(void)
+{
+    struct process child;
+
+    say("before");
+    process_start(&child, print_and_be_killed, NULL);
+    process_join(&child, INFINITY);
+    say("after");
+}
+
+static void what_a_child_prints_is_not_lost(void)
+{
+    expect_int(status_of(lesson_that_prints), 0);
+    expect_string(out, "  before\na line by printf\n  after\n");
 }
 
 static void lesson_of_one_long_line(void)
@@ -723,6 +747,7 @@ static const struct test tests[] = {
     TEST(long_claims_go_on_below),
     TEST(a_claim_in_a_child_is_refused),
     TEST(lines_of_many_speakers_are_whole),
+    TEST(what_a_child_prints_is_not_lost),
     TEST(a_line_that_could_be_mixed_is_refused),
     TEST(a_terminal_a_pipe_and_a_file_get_the_same_bytes),
     TEST(only_a_terminal_gets_colours),

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "loopback.h"
 
 struct line {
@@ -60,6 +62,52 @@ static void bytes_arrive_as_they_were_sent(void)
     expect_int(recv(line.there, bytes, 5, MSG_WAITALL), 5);
     expect_string(bytes, "hello");
     expect_int(loopback_send(line.here, bytes, 0), 0);
+    hang_up(line);
+}
+
+static void what_has_arrived_is_received(void)
+{
+    struct line line = connected();
+    char bytes[6] = "";
+
+    expect_int(loopback_send(line.here, "hello", 5), 0);
+    expect_int(loopback_receive(line.there, bytes, 2, INFINITY), 2);
+    expect_int(loopback_receive(line.there, bytes + 2, 4, 0), 3);
+    expect_string(bytes, "hello");
+    shutdown(line.here, SHUT_WR);
+    expect_int(loopback_receive(line.there, bytes, 5, INFINITY), 0);
+    hang_up(line);
+}
+
+static void who_says_nothing_is_waited_for_until_the_deadline(void)
+{
+    struct line line = connected();
+    double deadline = clock_deadline(0.02);
+    char byte;
+
+    errno = 0;
+    expect_int(loopback_receive(line.there, &byte, 1, deadline), -1);
+    expect_int(errno, ETIMEDOUT);
+    expect(clock_left(deadline) <= 0);
+    expect_int(loopback_receive(line.there, &byte, 1, deadline), -1);
+    hang_up(line);
+}
+
+static bool sends_at_once(int socket)
+{
+    socklen_t size = sizeof(int);
+    int on = 0;
+
+    getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, &size);
+    return on != 0;
+}
+
+static void neither_side_waits_for_more_to_send(void)
+{
+    struct line line = connected();
+
+    expect(sends_at_once(line.here));
+    expect(sends_at_once(line.there));
     hang_up(line);
 }
 
@@ -135,6 +183,9 @@ static void no_descriptor_left_is_told(void)
 static const struct test tests[] = {
     TEST(the_system_chooses_a_port_of_this_machine_only),
     TEST(bytes_arrive_as_they_were_sent),
+    TEST(what_has_arrived_is_received),
+    TEST(who_says_nothing_is_waited_for_until_the_deadline),
+    TEST(neither_side_waits_for_more_to_send),
     TEST(a_port_is_free_again_at_once),
     TEST(a_port_in_use_is_refused),
     TEST(nobody_there_is_told),

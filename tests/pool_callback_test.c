@@ -567,6 +567,32 @@ static void a_canceller_s_callback_may_not_join(const void *kind)
     pool_free(pool);
 }
 
+/* A child that it starts can be ended, as one of the program's. */
+static int note_mask(struct future *future, void *context)
+{
+    (void)future;
+    return pthread_sigmask(SIG_SETMASK, NULL, context);
+}
+
+static void a_callback_has_the_program_s_signal_mask(const void *kind)
+{
+    sigset_t mine, seen;
+    struct pool *pool;
+
+    sigemptyset(&mine);
+    sigaddset(&mine, SIGUSR1);
+    expect_int(pthread_sigmask(SIG_SETMASK, &mine, NULL), 0);
+    set_stage();
+    pool = open_pool(kind, 1);
+    expect_int(pool_apply_async(pool, count_run, NULL, 0, 0, note_mask,
+                                NULL, &seen),
+               0);
+    finish_pool(pool);
+    for (int signal = 1; signal <= SIGSYS; signal++)
+        expect_int(sigismember(&seen, signal),
+                   sigismember(&mine, signal));
+}
+
 static const struct test tests[] = {
     BOTH(callbacks_run_once_in_the_order_added),
     BOTH(the_right_thread_calls_back),
@@ -582,6 +608,7 @@ static const struct test tests[] = {
     BOTH(a_canceller_s_callback_may_submit),
     BOTH(a_callback_may_end_the_pool_not_join),
     BOTH(a_canceller_s_callback_may_not_join),
+    BOTH(a_callback_has_the_program_s_signal_mask),
     {0}};
 
 int main(int argc, char **argv)

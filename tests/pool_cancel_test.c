@@ -228,7 +228,7 @@ static void *wait_in_map(void *arg)
     atomic_store(&waiter->tid, own_tid());
     waiter->error =
         pool_map(waiter->pool, twice, numbers, sizeof *numbers, numbers,
-                 sizeof *numbers, 20, 1);
+                 sizeof *numbers, 20, 1, INFINITY);
     return NULL;
 }
 
@@ -457,8 +457,8 @@ static void *map_until_refused(void *arg)
     int error;
 
     do
-        error =
-            pool_map(crowd->pool, count_run, NULL, 0, NULL, 0, 300, 7);
+        error = pool_map(crowd->pool, count_run, NULL, 0, NULL, 0, 300,
+                         7, INFINITY);
     while (error == 0);
     expect(error == EPIPE || error == ECANCELED);
     return NULL;

@@ -2,6 +2,7 @@
  * pool_death_test.c -- worker processes that die, and programs that
  * die with workers.
  */
+#include <dlfcn.h>
 #include <sys/prctl.h>
 
 #include "pool_help.h"
@@ -262,7 +263,7 @@ static void expect_items(struct pool *pool, pool_task *task,
     for (int i = 0; i < ITEMS; i++)
         args[i] = i;
     expect_int(pool_map(pool, task, args, sizeof *args, results,
-                        sizeof *results, ITEMS, chunk),
+                        sizeof *results, ITEMS, chunk, INFINITY),
                error);
     for (int i = 0; i < ITEMS; i++)
         if (i != first && i != second)
@@ -283,6 +284,37 @@ static void a_death_in_map_fails_one_item(void)
         expect_items(pool, twice_but_5_and_13, chunks[i], 5, 13, EDOM);
         expect(strstr(task_message(), "five fails") != NULL);
     }
+    finish_crew(pool);
+}
+
+static void die_at_the_end(enum pool_event event, int worker,
+                           uint64_t task)
+{
+    (void)worker;
+    if (event == POOL_TASK_ENDED && task == 1)
+        raise(SIGKILL);
+}
+
+/* Dead when all was done and nothing was told yet. */
+static void a_death_after_the_last_item_fails_none(void)
+{
+    int args[] = {1, 2, 3}, results[3], result;
+    struct pool *pool;
+
+    pool_observe(die_at_the_end);
+    pool = open_pool(&pool_processes, 1);
+    expect_int(pool_map(pool, twice, args, sizeof *args, results,
+                        sizeof *results, 3, 3, INFINITY),
+               0);
+    for (int i = 0; i < 3; i++)
+        expect_int(results[i], 2 * args[i]);
+    finish_crew(pool);
+
+    pool = open_pool(&pool_processes, 1);
+    expect_int(pool_apply(pool, twice, args, sizeof *args, &result,
+                          sizeof result),
+               0);
+    expect_int(result, 2);
     finish_crew(pool);
 }
 
@@ -387,7 +419,7 @@ static void no_kill_hangs_apply_or_map(void)
             results[i] = -1;
         }
         if (pool_map(pool, twice, args, sizeof *args, results,
-                     sizeof *results, ITEMS, 3) == 0)
+                     sizeof *results, ITEMS, 3, INFINITY) == 0)
             for (int i = 0; i < ITEMS; i++)
                 expect_int(results[i], 2 * i);
     }
@@ -431,6 +463,64 @@ static void kills_while_it_ends_do_not_hang_it(void)
         atomic_store(&killer.stop, true);
         end_thread(thread);
     }
+}
+
+/*
+ * sem_post as all of the program calls it.  The first thread of the
+ * parent that does so when `hold_next` is set is held up there.
+ */
+static atomic_bool hold_next, held, let_go;
+
+int sem_post(sem_t *semaphore)
+{
+    static int (*real)(sem_t *);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "sem_post");
+    if (atomic_exchange(&hold_next, false)) {
+        atomic_store(&held, true);
+        while (!atomic_load(&let_go))
+            clock_sleep(0.0005);
+    }
+    return real(semaphore);
+}
+
+static int stay_at_first(const void *arg, void *result)
+{
+    return *(const int *)arg == 0 ? stay(arg, result) : 0;
+}
+
+static void *map_two(void *pool)
+{
+    int args[] = {0, 1};
+
+    expect(pool_map(pool, stay_at_first, args, sizeof *args, NULL, 0, 2,
+                    2, INFINITY) != 0);
+    return NULL;
+}
+
+/*
+ * The rest of a chunk must not wait for another worker when the pool
+ * is terminated after its worker was found dead.
+ */
+static void terminate_may_come_into_a_burial(void)
+{
+    struct pool *pool = open_crew(1);
+    pthread_t mapper = start_thread(map_two, pool);
+    double end = clock_deadline(PATIENCE);
+
+    await(&stage->arrived);
+    atomic_store(&hold_next, true);
+    kill_worker(1);
+    while (!atomic_load(&held)) {
+        expect(clock_left(end) > 0);
+        clock_sleep(0.0005);
+    }
+    expect_int(pool_terminate(pool), 0);
+    atomic_store(&let_go, true);
+    expect_int(pool_join(pool), 0);
+    end_thread(mapper);
+    finish_crew(pool);
 }
 
 /* ------------------------------------------ the program as a whole */
@@ -642,7 +732,7 @@ static void a_program_may_have_threads(void)
         struct pool *pool = open_pool(&pool_processes, 2);
 
         expect_int(pool_map(pool, use_library, args, sizeof *args,
-                            results, sizeof *results, 20, 1),
+                            results, sizeof *results, 20, 1, INFINITY),
                    0);
         finish_crew(pool);
     }
@@ -733,9 +823,11 @@ static const struct test tests[] = {
     TEST(a_death_goes_to_the_error_callback),
     TEST(idle_workers_may_be_killed),
     TEST(a_death_in_map_fails_one_item),
+    TEST(a_death_after_the_last_item_fails_none),
     TEST(no_kill_loses_or_doubles_a_task),
     TEST(no_kill_hangs_apply_or_map),
     TEST(kills_while_it_ends_do_not_hang_it),
+    TEST(terminate_may_come_into_a_burial),
     TEST(workers_die_with_a_killed_program),
     TEST(workers_die_with_a_program_that_ends),
     TEST(no_moment_for_it_to_die_leaves_workers),

@@ -90,7 +90,7 @@ static void many_items_are_mapped(const void *kind)
     for (int i = 0; i < MANY; i++)
         args[i] = i;
     expect_int(pool_map(pool, enter_twice, args, sizeof *args, results,
-                        sizeof *results, MANY, 0),
+                        sizeof *results, MANY, 0, INFINITY),
                0);
     for (int i = 0; i < MANY; i++)
         expect_int(results[i], 2 * i);

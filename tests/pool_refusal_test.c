@@ -46,9 +46,9 @@ static void expect_refused(struct pool *pool, pool_task *task,
     expect_int(pool_apply_async(pool, task, bytes, arg_size,
                                 result_size, NULL, NULL, NULL),
                error);
-    expect_int(
-        pool_map(pool, task, bytes, arg_size, bytes, result_size, 1, 1),
-        error);
+    expect_int(pool_map(pool, task, bytes, arg_size, bytes, result_size,
+                        1, 1, INFINITY),
+               error);
 }
 
 static void a_payload_has_a_limit(const void *kind)

@@ -77,6 +77,23 @@ static void errors_come_back_with_their_messages(const void *kind)
     finish_pool(pool);
 }
 
+static int fail_because(const void *arg, void *result)
+{
+    return task_error(ERANGE, "because %s",
+                      fail_in_words(arg, result) == EDOM
+                          ? task_message()
+                          : "of nothing");
+}
+
+static void a_message_may_tell_of_another(const void *kind)
+{
+    struct pool *pool = open_pool(kind, 1);
+
+    expect_int(apply_int(pool, fail_because, -3), ERANGE);
+    expect_string(task_message(), "because base -3 is negative");
+    finish_pool(pool);
+}
+
 static int check_alignment(const void *arg, void *result)
 {
     expect_int((uintptr_t)arg % alignof(max_align_t), 0);
@@ -129,7 +146,8 @@ static void map_ints(struct pool *pool, pool_task *task, int count,
         results[i] = -1;
     }
     expect_int(pool_map(pool, task, args, sizeof *args, results,
-                        sizeof *results, (size_t)count, chunk),
+                        sizeof *results, (size_t)count, chunk,
+                        INFINITY),
                error);
     if (error == 0)
         expect_twice(results, count);
@@ -162,9 +180,24 @@ static void map_of_nothing_does_nothing(const void *kind)
     set_stage();
     map_ints(pool, count_run, 0, 0, 0);
     map_ints(pool, count_run, 0, 5, 0);
-    expect_int(pool_map(pool, count_run, NULL, 0, NULL, 0, 0, 0), 0);
+    expect_int(
+        pool_map(pool, count_run, NULL, 0, NULL, 0, 0, 0, INFINITY), 0);
     finish_pool(pool);
     expect_int(atomic_load(&stage->runs), 0);
+}
+
+/* clang's sanitizer sees what becomes of the pointer that is NULL. */
+static void map_needs_neither_arguments_nor_results(const void *kind)
+{
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(kind, 2);
+    expect_int(
+        pool_map(pool, count_run, NULL, 0, NULL, 0, 100, 7, INFINITY),
+        0);
+    finish_pool(pool);
+    expect_int(atomic_load(&stage->runs), 100);
 }
 
 struct item {
@@ -195,7 +228,8 @@ static void expect_error_of_3(struct pool *pool, size_t chunk, int late)
     for (int i = 0; i < ITEMS; i++)
         items[i] = (struct item){i, late};
     expect_int(pool_map(pool, fail_3_7_11, items, sizeof *items,
-                        results, sizeof *results, ITEMS, chunk),
+                        results, sizeof *results, ITEMS, chunk,
+                        INFINITY),
                3);
     expect(strstr(task_message(), "item 3") != NULL);
     expect(strstr(task_message(), "3 fails") != NULL);
@@ -246,8 +280,8 @@ static void map_makes_chunks_that_fit(const void *kind)
     for (size_t chunk = 0; chunk < 3; chunk++) {
         memset(results, 0, sizeof results);
         expect_int(pool_map(pool, index_of_large, args, sizeof *args,
-                            results, sizeof *results, COUNT,
-                            chunk * 10),
+                            results, sizeof *results, COUNT, chunk * 10,
+                            INFINITY),
                    0);
         expect_twice(results, COUNT);
     }
@@ -443,7 +477,7 @@ static void expect_no_entry(struct pool *pool)
                                 sizeof number, NULL, NULL, NULL),
                EPIPE);
     expect_int(pool_map(pool, twice, &number, sizeof number, &number,
-                        sizeof number, 1, 0),
+                        sizeof number, 1, 0, INFINITY),
                EPIPE);
 }
 
@@ -532,11 +566,12 @@ static int use_pool(const void *arg, void *result)
                                 sizeof number, NULL, NULL, NULL),
                EPERM);
     expect_int(pool_map(pool, twice, &number, sizeof number, &number,
-                        sizeof number, 1, 0),
+                        sizeof number, 1, 0, INFINITY),
                EPERM);
     expect_int(pool_close(pool), EPERM);
     expect_int(pool_terminate(pool), EPERM);
     expect_int(pool_join(pool), EPERM);
+    pool_free(pool);
     return 0;
 }
 
@@ -593,7 +628,7 @@ static void a_task_may_use_another_pool(const void *kind)
     for (int i = 0; i < 100; i++)
         args[i] = i;
     expect_int(pool_map(outer, twice_elsewhere, args, sizeof *args,
-                        results, sizeof *results, 100, 1),
+                        results, sizeof *results, 100, 1, INFINITY),
                0);
     expect_twice(results, 100);
     finish_pool(outer);
@@ -616,7 +651,7 @@ static void *produce(void *pool)
         for (int i = 0; i < TASKS; i++)
             expect_int(take_int(futures[i]), 2 * i);
         expect_int(pool_map(pool, twice, args, sizeof *args, results,
-                            sizeof *results, TASKS, 3),
+                            sizeof *results, TASKS, 3, INFINITY),
                    0);
         expect_twice(results, TASKS);
     }
@@ -641,9 +676,11 @@ static void many_threads_may_use_two_pools_at_once(const void *kind)
 static const struct test tests[] = {
     BOTH(apply_gives_the_result),
     BOTH(errors_come_back_with_their_messages),
+    BOTH(a_message_may_tell_of_another),
     BOTH(arguments_and_results_are_aligned),
     BOTH(map_gives_results_in_order),
     BOTH(map_of_nothing_does_nothing),
+    BOTH(map_needs_neither_arguments_nor_results),
     BOTH(map_reports_the_lowest_error_and_does_all),
     BOTH(map_makes_chunks_that_fit),
     BOTH(workers_and_tasks_are_numbered),

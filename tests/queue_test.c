@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #include "clock.h"
 #include "crowd.h"
@@ -81,6 +82,34 @@ static void holds_as_many_items_as_its_capacity(void)
     expect_int(get(0), 0);
     expect_int(put(3, 0), 0);
     expect_int(queue_size(queue), 3);
+    queue_destroy(queue);
+}
+
+static atomic_int turns;
+
+/* All items are taken and put again while the other looks. */
+static void turn_over(int number)
+{
+    (void)number;
+    for (int i = 1; i <= 4; i++) {
+        expect_int(get(0), i);
+        expect_int(put(i, 0), 0);
+    }
+    atomic_fetch_add(&turns, 1);
+}
+
+static void its_size_never_exceeds_its_capacity(void)
+{
+    const struct itimerval often = {{0, 100}, {0, 100}};
+    const struct itimerval never = {{0, 0}, {0, 0}};
+
+    open_queue(4);
+    fill(4);
+    expect(signal(SIGALRM, turn_over) != SIG_ERR);
+    expect_int(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (atomic_load(&turns) < 500)
+        expect_int(queue_size(queue), 4);
+    expect_int(setitimer(ITIMER_REAL, &never, NULL), 0);
     queue_destroy(queue);
 }
 
@@ -649,6 +678,7 @@ static void recover_does_no_harm_without_a_death(void)
 static const struct test tests[] = {
     TEST(gives_items_back_in_order),
     TEST(holds_as_many_items_as_its_capacity),
+    TEST(its_size_never_exceeds_its_capacity),
     TEST(takes_many_at_once_in_order),
     TEST(keeps_items_of_any_size),
     TEST(refuses_sizes_of_zero_and_sizes_too_large),

@@ -22,7 +22,8 @@ def run_five():
     claim(not any(child.exitcode for child in children), "each process sees its own change")
 
 array = [1, 2, 3, 4, 5]; run_five(); claim(array == [1, 2, 3, 4, 5], "main sees none of them")
-array = mp.Array("i", array); run_five(); claim(array[:] == [10, 11, 12, 13, 14], "main sees all 5 of them")
+array = mp.Array("i", array); run_five()
+claim(array[:] == [10, 11, 12, 13, 14], "main sees all 5 of them")
 claim(raises(TypeError, mp.Array, "x", 5), "the unknown type code x is refused")
 claim(raises(IndexError, array.__setitem__, 5, 99), "the index behind the last is refused")
 claim(raises(TypeError, array.__setitem__, 0, 0.5), "an element of another type is refused")

@@ -3,16 +3,17 @@ import multiprocessing, os, sys, threading, time
 
 UNIT = float(os.environ.get("LESSON_UNIT", "0.2"))  # 1 u in seconds
 pages, errors, begun, go_on = [], [], threading.Event(), threading.Event()
-def make_page(number, unreadable, deadly):
+def make_page(number, bad, deadly):
     time.sleep(UNIT)
-    if number == unreadable: raise OSError(f"filename{number} can not be read")
+    if number == bad: raise OSError(f"filename{number} can not be read")
     if number == deadly: os.kill(os.getpid(), 9)
     return number, os.getpid()
 def claim(held, sentence):
     print("    ok     " if held else "    FAILED ", sentence)
     held or sys.exit(1)
-def hand_over(callback, unreadable=0, deadly=0):
-    return [pool.apply_async(make_page, (number, unreadable, deadly), {}, callback, errors.append) for number in range(1, 11)]
+def hand_over(callback, bad=0, deadly=0):
+    return [pool.apply_async(make_page, (number, bad, deadly), {}, callback,
+                             errors.append) for number in range(1, 11)]
 if __name__ == "__main__":
     pool = multiprocessing.Pool(3)
     hand_over(lambda page: pages.append((*page, os.getpid()))); pool.close(); pool.join()
@@ -26,5 +27,4 @@ if __name__ == "__main__":
     claim(all(result.get() for result in others), "the other 9 tasks were done")
     claim(killed.wait(2 * UNIT) or not killed.ready(), "CPython: filename1 is waited for in vain")
     *_, last = hand_over(lambda page: begun.set() or go_on.wait())
-    claim(begun.wait() and (last.wait(6 * UNIT) or not last.ready()), "CPython: the first callback holds up all results")
-    go_on.set()
+    claim(begun.wait() and (last.wait(6 * UNIT) or not last.ready()), "CPython: the first callback holds up all results"); go_on.set()

@@ -4,7 +4,7 @@ import multiprocessing, os, statistics, sys, threading, time
 mp = multiprocessing.get_context("fork")
 tids, moment, pids, x = [], mp.Value("d"), mp.SimpleQueue(), 100
 def greet(): tids.append(threading.get_native_id())
-class Greeter(threading.Thread):  # the second way: a kind of thread with its own run
+class Greeter(threading.Thread):  # a kind of thread with its own run
     def run(self): greet()
 def claim(held, sentence):
     print("    ok     " if held else "    FAILED ", sentence)

@@ -4,8 +4,9 @@
  * An executor is a pool by another name: submit hands a task over and
  * goes on, shutdown takes no more and waits for those in hand, map
  * asks for many results at once and brings them in the order of the
- * arguments.  Why a pool at all is the last part: a process for each
- * task costs more than the task.
+ * arguments.  Workers can prepare themselves before their first task
+ * and can be replaced after some of them.  Why a pool at all is the
+ * last part: a process for each task costs more than the task.
  *
  * Look at: where "main goes on" stands among the lines; the same few
  * ids in all of them; what a start costs.
@@ -27,21 +28,24 @@
 enum { TASKS_MAX = 100, WORKERS_MAX = 64, STARTS_MAX = 100000 };
 
 static int tasks = 10, workers = 4, seed = 1, chunk, starts = 1000;
-static int threads; /* 1: workers are threads, not processes */
+static int share = 3; /* of tasks, after which a worker is replaced */
+static int threads;   /* 1: workers are threads, not processes */
 
 static struct pool *pool;
 
 /* What the tasks leave behind, in memory that the workers share. */
 static struct board {
     atomic_int ended;
-    sem_t begun; /* one for each task that has begun */
-    sem_t go;    /* one for each task that may end */
+    atomic_int prepared; /* workers */
+    sem_t begun;         /* one for each task that has begun */
+    sem_t go;            /* one for each task that may end */
     struct run {
         pid_t pid, thread;
     } runs[TASKS_MAX];
 } * board;
 
-static void open_pool(void)
+static void open_pool_with(int count,
+                           const struct pool_options *options)
 {
     const struct pool_kind *kind =
         threads ? &pool_threads : &pool_processes;
@@ -49,7 +53,13 @@ static void open_pool(void)
     board = xshared_alloc(sizeof *board); /* before the forks */
     xsem_init(&board->begun, 1, 0);
     xsem_init(&board->go, 1, 0);
-    pool = check_pointer(pool_open(kind, workers), "pool_open");
+    pool = check_pointer(pool_open_with(kind, count, options),
+                         "pool_open_with");
+}
+
+static void open_pool(void)
+{
+    open_pool_with(workers, &(struct pool_options){0});
 }
 
 static void close_board(void)
@@ -204,7 +214,7 @@ static void part_map(void)
     let_go();
     check_error(pool_map(pool, work, jobs, sizeof jobs[0], results,
                          sizeof results[0], (size_t)tasks,
-                         (size_t)chunk),
+                         (size_t)chunk, INFINITY),
                 "pool_map");
     shut_down();
     for (int i = 0; i < tasks; i++)
@@ -214,6 +224,165 @@ static void part_map(void)
 
     saw("%d of %d", right, tasks);
     claim(right == tasks, "results come in the order of the arguments");
+    close_board();
+}
+
+/* ---------------------------------- not longer, and no more of them */
+
+/* The tasks stand at the gate: none can be done in time. */
+static void part_late(void)
+{
+    int results[TASKS_MAX], error;
+    double begin = clock_now(), waited;
+
+    open_pool();
+    error =
+        pool_map(pool, work, jobs, sizeof jobs[0], results,
+                 sizeof results[0], (size_t)tasks, 1, lesson_unit());
+    waited = (clock_now() - begin) / lesson_unit();
+    say_time("map: %s", task_message());
+    let_go();
+    shut_down();
+
+    saw("%s after %.2f u", error_name(error), waited);
+    claim(error == ETIMEDOUT && waited >= 1,
+          "map with a time limit of 1 u gives up, and not before");
+    saw("%d of %d", board->ended, tasks);
+    claim(board->ended <= workers, "what had not begun never runs");
+    close_board();
+}
+
+/* shutdown(wait=True, cancel_futures=True) */
+static void part_cancel(void)
+{
+    struct future *futures[TASKS_MAX] = {NULL};
+    int ended = 0, cancelled = 0;
+
+    open_pool();
+    for (int i = 0; i < tasks; i++)
+        futures[i] =
+            check_pointer(pool_submit(pool, work, &jobs[i],
+                                      sizeof jobs[i], sizeof(int)),
+                          "pool_submit");
+    await_busy_workers();
+    check_error(pool_cancel(pool), "pool_cancel");
+    let_go();
+    check_error(pool_join(pool), "pool_join");
+    for (int i = 0; i < tasks; i++) {
+        cancelled += future_cancelled(futures[i]);
+        ended += future_result(futures[i], NULL, 0) == 0;
+        future_free(futures[i]);
+    }
+
+    saw("%d ended, %d cancelled", ended, cancelled);
+    claim(ended == least(tasks, workers) && ended + cancelled == tasks,
+          "cancelled: all but the %d that had begun",
+          least(tasks, workers));
+    close_board();
+}
+
+/* ------------------------------------------ workers that prepare */
+
+static _Thread_local int preparations; /* in this worker */
+
+static int prepare(void *context)
+{
+    (void)context;
+    preparations++;
+    atomic_fetch_add(&board->prepared, 1);
+    return 0;
+}
+
+static int count_preparations(const void *arg, void *result)
+{
+    int number = *(const int *)arg;
+
+    board->runs[number] = (struct run){getpid(), gettid()};
+    *(int *)result = preparations;
+    return 0;
+}
+
+/* The most tasks that had the same worker. */
+static int most_of_one_worker(void)
+{
+    int most = 0;
+
+    for (int i = 0; i < tasks; i++) {
+        int same = 0;
+
+        for (int j = 0; j < tasks; j++)
+            same += board->runs[i].thread == board->runs[j].thread;
+        most = same > most ? same : most;
+    }
+    return most;
+}
+
+/* In a pool of one, so that they come one after another. */
+static void part_prepare(void)
+{
+    const struct pool_options options = {
+        .initializer = prepare,
+        .tasks_per_worker = share,
+    };
+    int numbers[TASKS_MAX], results[TASKS_MAX], once = 0, most;
+
+    for (int i = 0; i < tasks; i++)
+        numbers[i] = i;
+    open_pool_with(1, &options);
+    check_error(pool_map(pool, count_preparations, numbers,
+                         sizeof numbers[0], results, sizeof results[0],
+                         (size_t)tasks, 1, INFINITY),
+                "pool_map");
+    shut_down();
+    for (int i = 0; i < tasks; i++)
+        once += results[i] == 1;
+    most = most_of_one_worker();
+    say("%d workers prepared themselves", board->prepared);
+
+    saw("%d of %d", once, tasks);
+    claim(once == tasks,
+          "each task found a worker that had prepared once");
+    saw("one did %d", most);
+    claim(most <= share, "no worker did more than %d", share);
+    saw("%d", board->prepared);
+    claim(board->prepared * share >= tasks,
+          "so there were at least %d of them",
+          (tasks + share - 1) / share);
+    close_board();
+}
+
+static int fail_to_prepare(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&board->prepared, 1);
+    return task_error(EACCES, "no key to the database");
+}
+
+static void part_broken(void)
+{
+    const struct pool_options options = {.initializer =
+                                             fail_to_prepare};
+    struct future *first, *late;
+    int error = EACCES;
+
+    open_pool_with(workers, &options);
+    let_go();
+    first =
+        pool_submit(pool, work, &jobs[0], sizeof jobs[0], sizeof(int));
+    if (first != NULL) /* or it is broken by now */
+        error = future_result(first, NULL, INFINITY);
+    say("%s", task_message());
+    late =
+        pool_submit(pool, work, &jobs[0], sizeof jobs[0], sizeof(int));
+    future_free(first);
+    shut_down();
+
+    saw("%s, %d ended", error_name(error), board->ended);
+    claim(error == EACCES && board->ended == 0 && late == NULL,
+          "an initializer that fails breaks the pool: no task runs");
+    saw("%d", board->prepared);
+    claim(board->prepared <= 2 * workers,
+          "no more than %d workers were started for it", 2 * workers);
     close_board();
 }
 
@@ -279,6 +448,8 @@ int main(int argc, char **argv)
         {"seed", "N", "of the random lengths", &seed, 0, 1000000},
         {"chunk", "N", "items a worker gets at once from map; 0: a fit",
          &chunk, 0, TASKS_MAX},
+        {"share", "N", "tasks after which a worker is replaced", &share,
+         1, TASKS_MAX},
         {"starts", "N", "tasks in the last part", &starts, 1000,
          STARTS_MAX},
         {"threads", NULL, "a pool of threads, not of processes",
@@ -300,6 +471,10 @@ int main(int argc, char **argv)
     PART("Submit, and go on", part_go_on);
     PART("Submit, shut down, and then go on", part_shut_down);
     PART("map: results in order", part_map);
+    PART("map: no longer than 1 u", part_late);
+    PART("Submit, and cancel what has not begun", part_cancel);
+    PART("Workers that prepare, and are replaced", part_prepare);
+    PART("Workers that can not prepare", part_broken);
     PART("Why a pool at all", part_cost);
     return lesson_end();
 }

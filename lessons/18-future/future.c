@@ -257,6 +257,42 @@ static void part_many(void)
     close_pool();
 }
 
+/* -------------------------------------------- until one fails */
+
+static void part_first_error(void)
+{
+    struct future *futures[2];
+    bool others_wait;
+    int none, first;
+
+    open_pool(2);
+    futures[0] = submit(pass_gate, 0);
+    futures[1] = submit(pass_gate, 1);
+    none = future_wait(futures, 2, FUTURE_FIRST_ERROR, lesson_unit());
+    xsem_post(&board->gates[1]);
+    check_error(future_result(futures[1], NULL, INFINITY),
+                "future_result");
+    future_free(futures[1]);
+    futures[1] = submit(fail, -1);
+    first = future_wait(futures, 2, FUTURE_FIRST_ERROR, INFINITY);
+    others_wait = !future_done(futures[0]);
+    xsem_post(&board->gates[0]);
+    check_error(future_result(futures[0], NULL, INFINITY),
+                "future_result");
+    say("the error: %s",
+        future_exception(futures[1], 0) == 0 ? "none" : task_message());
+
+    saw("%s", error_name(none));
+    claim(none == ETIMEDOUT,
+          "to wait for an error takes long where there is none");
+    saw("%s, %s", error_name(first), others_wait ? "not yet" : "done");
+    claim(first == 0 && others_wait,
+          "where there is one it does not wait for the others");
+    future_free(futures[0]);
+    future_free(futures[1]);
+    close_pool();
+}
+
 /* ------------------------------------------- who runs a callback */
 
 struct caller {
@@ -338,6 +374,7 @@ int main(int argc, char **argv)
     PART("Pending, running, done", part_states);
     PART("Result and error", part_result);
     PART("Many at a time", part_many);
+    PART("Until one fails", part_first_error);
     PART("Who runs a callback", part_callbacks);
     return lesson_end();
 }

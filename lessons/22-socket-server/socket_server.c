@@ -11,13 +11,10 @@
  * Compare with: 23-master-worker, which does not need a thread for each
  * connection; 26-coroutine-server, which does with one for all.
  * Try: --clients 2; --serve, and then nc 127.0.0.1 and the port.
- *
- * It is longer than most: half of it is the server, half its clients.
  */
-#include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -48,67 +45,46 @@ static int serve, serial;
 
 /* A client that is served. */
 struct seat {
-    int socket;      /* -1: nobody has the seat */
-    bool has_thread; /* one to be joined, perhaps of an earlier one */
+    atomic_int socket; /* -1: nobody has the seat */
+    bool has_thread;   /* one to be joined, perhaps of the last one */
     pthread_t thread;
 };
 
 static struct {
-    int listener, port;
+    int listener;
     bool a_thread_each;
     pthread_t thread; /* which accepts */
     sem_t free_seats;
+    sem_t no_descriptor; /* how often accept found none */
     struct gauge served;
-    sem_t refused; /* how often accept found no descriptor */
-    atomic_bool stopping;
-    pthread_mutex_t lock; /* protects the seats */
     struct seat seats[SEATS];
 } server;
 
-/* ---------------------------------------------------- a client */
+/* -------------------------------------- the server: with a client */
 
 /*
- * In seconds: how long a line may take.  The lesson's own clients have
- * as long as they need, on a busy machine, too.
+ * For a whole line, so that nobody keeps a seat with a byte now and
+ * then.  The lesson's own clients have time, on a busy machine, too.
  */
-static double time_limit(void)
+static double line_deadline(void)
 {
-    return serve ? patience * lesson_unit() : 30;
+    return clock_deadline(serve ? patience * lesson_unit() : 30);
 }
 
 /*
- * As recv, but gives up at the deadline: a client that says nothing
- * keeps its seat only so long.
- */
-static ssize_t receive(int client, char *bytes, size_t size,
-                       double deadline)
-{
-    struct pollfd readable = {.fd = client, .events = POLLIN};
-    int ready;
-
-    do {
-        double left = fmin(clock_left(deadline), 3600);
-
-        ready = poll(&readable, 1, left > 0 ? (int)(left * 1e3) : 0);
-    } while (ready <= 0 && clock_left(deadline) > 0);
-    return ready > 0 ? recv(client, bytes, size, 0) : -1;
-}
-
-/*
- * What it goes on sending is read and thrown away: to close a socket
- * with unread bytes resets the connection, and an answer that is still
- * on its way is lost.
+ * To close a socket with unread bytes resets the connection, and the
+ * reason would be lost on its way: so they are read and thrown away.
  */
 static void turn_away(int client)
 {
     static const char reason[] = "line too long\n";
-    double deadline = clock_deadline(time_limit());
+    double deadline = line_deadline();
     char bytes[4096];
 
     if (loopback_send(client, reason, sizeof reason - 1) != 0)
         return;
     shutdown(client, SHUT_WR);
-    while (receive(client, bytes, sizeof bytes, deadline) > 0)
+    while (loopback_receive(client, bytes, sizeof bytes, deadline) > 0)
         continue;
 }
 
@@ -119,21 +95,20 @@ static void to_upper(char *bytes, size_t size)
             bytes[i] = (char)(bytes[i] - 'a' + 'A');
 }
 
-/* A recv gives what has arrived: half a line, or three. */
+/* What a recv gives is what has arrived: half a line, or three. */
 static void answer_lines(int client)
 {
-    char bytes[LINE_BYTES + 1];
+    char bytes[LINE_BYTES + 1], *newline;
+    double deadline = line_deadline();
     size_t filled = 0;
 
     while (filled < sizeof bytes) {
-        double deadline = clock_deadline(time_limit());
-        ssize_t count = receive(client, bytes + filled,
-                                sizeof bytes - filled, deadline);
-        char *newline;
+        ssize_t count = loopback_receive(
+            client, bytes + filled, sizeof bytes - filled, deadline);
         size_t whole;
 
         if (count <= 0)
-            return;
+            return; /* it has left, or says nothing */
         filled += (size_t)count;
         newline = memrchr(bytes, '\n', filled);
         if (newline == NULL)
@@ -144,90 +119,66 @@ static void answer_lines(int client)
             return;
         filled -= whole;
         memmove(bytes, bytes + whole, filled);
+        deadline = line_deadline();
     }
     turn_away(client);
 }
 
-/* From the first line to the last: this is all the server does. */
 static void *serve_client(void *arg)
 {
     struct seat *seat = arg;
-    struct timeval limit = {.tv_sec = (time_t)time_limit() + 1};
+    struct timeval limit = {.tv_sec = 30}; /* for one who never reads */
 
     gauge_enter(&server.served);
     setsockopt(seat->socket, SOL_SOCKET, SO_SNDTIMEO, &limit,
                sizeof limit);
     answer_lines(seat->socket);
     gauge_leave(&server.served);
-    xpthread_mutex_lock(&server.lock);
     xclose(seat->socket);
-    seat->socket = -1;
-    xpthread_mutex_unlock(&server.lock);
+    atomic_store(&seat->socket, -1);
     xsem_post(&server.free_seats);
     return NULL;
 }
 
-/* -------------------------------------------------- the server */
+/* ------------------------------------------ the server: who comes */
 
-static void listen_on_loopback(void)
+static int listen_on_loopback(void)
 {
     struct sockaddr_in here = {.sin_family = AF_INET};
-    socklen_t size = sizeof here;
-    int on = 1;
+    int listener, on = 1;
 
-    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    here.sin_addr.s_addr = htonl(INADDR_LOOPBACK); /* 127.0.0.1 */
     here.sin_port = htons((in_port_t)port); /* 0: any that is free */
-    server.listener = check_call(
+    listener = check_call(
         socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    check_call(setsockopt(server.listener, SOL_SOCKET, SO_REUSEADDR,
-                          &on, sizeof on),
-               "setsockopt");
-    check_call(bind(server.listener, (struct sockaddr *)&here, size),
-               "bind");
-    check_call(listen(server.listener, SOMAXCONN), "listen");
     check_call(
-        getsockname(server.listener, (struct sockaddr *)&here, &size),
-        "getsockname");
-    server.port = ntohs(here.sin_port);
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on),
+        "setsockopt");
+    check_call(bind(listener, (struct sockaddr *)&here, sizeof here),
+               "bind");
+    check_call(listen(listener, SOMAXCONN), "listen");
+    return listener;
 }
 
 /*
- * The next client's socket, or -1 when the server is to stop.  Without
- * a descriptor the client stays in the queue of the kernel: it is not
- * lost, and has its turn when another has left.
+ * The next client, or -1 when the listener is shut down.  One for whom
+ * there is no descriptor is not lost: it stays in the kernel's queue,
+ * and has its turn when another has left.
  */
 static int accept_client(void)
 {
-    while (!atomic_load(&server.stopping)) {
+    for (;;) {
         int client = accept4(server.listener, NULL, NULL, SOCK_CLOEXEC);
 
-        if (client >= 0)
+        if (client >= 0 || errno == EINVAL)
             return client;
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
             errno == ENOBUFS) {
-            xsem_post(&server.refused);
+            xsem_post(&server.no_descriptor);
             clock_sleep(0.01);
-        } else if (errno == EINVAL || errno == EBADF) {
-            break; /* shut down */
         }
         /* Otherwise this client is gone already. */
     }
-    return -1;
-}
-
-static struct seat *take_seat(int client)
-{
-    struct seat *seat = server.seats;
-
-    xsem_wait(&server.free_seats);
-    xpthread_mutex_lock(&server.lock);
-    while (seat->socket >= 0)
-        seat++;
-    seat->socket = client;
-    if (atomic_load(&server.stopping))
-        shutdown(client, SHUT_RDWR);
-    xpthread_mutex_unlock(&server.lock);
-    return seat;
 }
 
 static void join_thread_of(struct seat *seat)
@@ -237,16 +188,26 @@ static void join_thread_of(struct seat *seat)
     seat->has_thread = false;
 }
 
+static struct seat *take_seat(int client)
+{
+    struct seat *seat = server.seats;
+
+    xsem_wait(&server.free_seats);
+    while (atomic_load(&seat->socket) >= 0)
+        seat++;
+    join_thread_of(seat);
+    atomic_store(&seat->socket, client);
+    return seat;
+}
+
 /*
  * With no thread to be had, a server that is kept up serves the client
  * in this one; the lesson ends, for it would not show what it claims.
  */
 static void start_thread_for(struct seat *seat)
 {
-    int error;
+    int error = pthread_create(&seat->thread, NULL, serve_client, seat);
 
-    join_thread_of(seat);
-    error = pthread_create(&seat->thread, NULL, serve_client, seat);
     seat->has_thread = error == 0;
     if (!serve)
         check_error(error, "pthread_create");
@@ -273,14 +234,12 @@ static void *accept_clients(void *unused)
 static void open_server(bool a_thread_each)
 {
     server.a_thread_each = a_thread_each;
-    atomic_store(&server.stopping, false);
     atomic_store(&server.served.most, 0);
     xsem_init(&server.free_seats, 0, SEATS);
-    xsem_init(&server.refused, 0, 0);
-    xpthread_mutex_init(&server.lock);
+    xsem_init(&server.no_descriptor, 0, 0);
     for (int i = 0; i < SEATS; i++)
-        server.seats[i].socket = -1;
-    listen_on_loopback();
+        atomic_store(&server.seats[i].socket, -1);
+    server.listener = listen_on_loopback();
 }
 
 static void start_server(void)
@@ -288,45 +247,42 @@ static void start_server(void)
     xpthread_create(&server.thread, accept_clients, NULL);
 }
 
-/* Wakes whoever waits for a client, and joins all threads. */
+/* Nobody is accepted any more; all who were are served to their end. */
 static void stop_server(void)
 {
-    xpthread_mutex_lock(&server.lock);
-    atomic_store(&server.stopping, true);
     shutdown(server.listener, SHUT_RDWR);
-    for (int i = 0; i < SEATS; i++)
-        if (server.seats[i].socket >= 0)
-            shutdown(server.seats[i].socket, SHUT_RDWR);
-    xpthread_mutex_unlock(&server.lock);
-
     xpthread_join(server.thread);
     for (int i = 0; i < SEATS; i++)
         join_thread_of(&server.seats[i]);
     xclose(server.listener);
-    xpthread_mutex_destroy(&server.lock);
-    xsem_destroy(&server.refused);
+    xsem_destroy(&server.no_descriptor);
     xsem_destroy(&server.free_seats);
 }
 
-/* ----------------------------------------------- clients of ours */
+/* ---------------------------------------------------- its clients */
 
 static int connect_to_server(void)
 {
-    return check_call(loopback_connect(server.port), "connect");
+    return check_call(loopback_connect(loopback_port(server.listener)),
+                      "connect");
 }
 
 /* Is this what the server sends next? */
 static bool gets(int client, const char *expected)
 {
-    char answer[LINE_BYTES + 1];
-    size_t size = strlen(expected);
-    ssize_t count;
+    double deadline = clock_deadline(30);
+    size_t size = strlen(expected), filled = 0;
+    char answer[LINE_BYTES] = "";
 
-    do
-        count = recv(client, answer, size, MSG_WAITALL);
-    while (count < 0 && errno == EINTR);
-    return count == (ssize_t)size &&
-           memcmp(answer, expected, size) == 0;
+    while (filled < size) {
+        ssize_t count = loopback_receive(client, answer + filled,
+                                         size - filled, deadline);
+
+        if (count <= 0)
+            return false;
+        filled += (size_t)count;
+    }
+    return memcmp(answer, expected, size) == 0;
 }
 
 static bool ask(int client, const char *line, const char *expected)
@@ -442,9 +398,9 @@ static void part_threads(void)
           "each had an answer before any of them left");
 }
 
-/* --------------------------------------- clients that nobody wants */
+/* -------------------------------------- clients that nobody wants */
 
-enum { MEGABYTE = 1 << 20, QUESTIONS = 100 };
+enum { QUESTIONS = 100 };
 
 /* Closed like this, the connection is reset. */
 static void vanish(int client)
@@ -460,40 +416,28 @@ static void vanish(int client)
 /* Does the server say so, and hang up? */
 static bool is_turned_away(int client)
 {
-    char *megabyte = xcalloc(1, MEGABYTE);
+    static char megabyte[1 << 20];
     char more;
-    bool told;
 
-    memset(megabyte, 'x', MEGABYTE);
-    told = loopback_send(client, megabyte, MEGABYTE) == 0 &&
+    memset(megabyte, 'x', sizeof megabyte);
+    return loopback_send(client, megabyte, sizeof megabyte) == 0 &&
            gets(client, "line too long\n") &&
-           recv(client, &more, 1, 0) == 0;
-    free(megabyte);
-    return told;
+           loopback_receive(client, &more, 1, clock_deadline(30)) == 0;
 }
 
-static int good_answers(int client)
-{
-    int good = 0;
-
-    for (int i = 0; i < QUESTIONS; i++)
-        good += ask(client, "are you there?\n", "ARE YOU THERE?\n");
-    return good;
-}
-
-/* Waits until no more than so many are served, or for 5 s. */
+/* Waits until so many are served, and no more, or for 5 s. */
 static int served_at_last(int expected)
 {
     double deadline = clock_deadline(5);
 
-    while (server.served.inside > expected && clock_left(deadline) > 0)
+    while (server.served.inside != expected && clock_left(deadline) > 0)
         clock_sleep(0.001);
     return server.served.inside;
 }
 
 static void part_bad_clients(void)
 {
-    int vanished, silent, endless, good, answers, left;
+    int vanished, silent, endless, good, answers = 0, left;
     bool told;
 
     open_server(true);
@@ -505,7 +449,8 @@ static void part_bad_clients(void)
     loopback_send(vanished, "half a li", 9);
     vanish(vanished);
     told = is_turned_away(endless);
-    answers = good_answers(good);
+    for (int i = 0; i < QUESTIONS; i++)
+        answers += ask(good, "are you there?\n", "ARE YOU THERE?\n");
     xclose(endless);
     xclose(good);
     left = served_at_last(1);
@@ -520,42 +465,39 @@ static void part_bad_clients(void)
     claim(left == 1, "only the silent one is still served");
 }
 
-/* -------------------------------------------- no descriptor left */
+/* --------------------------------------------- no descriptor left */
 
-static void allow_descriptors(rlim_t count)
+/* Returns how many were allowed before. */
+static rlim_t allow_descriptors(rlim_t count)
 {
     struct rlimit limit;
+    rlim_t before;
 
     check_call(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    before = limit.rlim_cur;
     limit.rlim_cur = count;
     check_call(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
-}
-
-static bool has_answer(int client)
-{
-    char byte;
-
-    return recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return before;
 }
 
 /* The client has its descriptor; the server can not have another. */
 static void part_no_descriptor(void)
 {
-    struct rlimit normal;
     int client, refused = 0;
     bool early, late;
+    rlim_t normal;
+    char byte;
 
-    check_call(getrlimit(RLIMIT_NOFILE, &normal), "getrlimit");
     open_server(true);
     client = connect_to_server();
     loopback_send(client, "hello\n", 6);
-    allow_descriptors(0);
+    normal = allow_descriptors(0);
     start_server();
     for (int i = 0; i < 2; i++)
-        refused += clock_sem_wait(&server.refused, 5) == 0;
+        refused += clock_sem_wait(&server.no_descriptor, 5) == 0;
     say_time("accept gets EMFILE, and tries again");
-    early = has_answer(client);
-    allow_descriptors(normal.rlim_cur);
+    early = recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    allow_descriptors(normal);
     late = gets(client, "HELLO\n");
     say_time("the client that waited has its answer");
     xclose(client);
@@ -567,13 +509,14 @@ static void part_no_descriptor(void)
     claim(late && !early, "who came too many waited, and was served");
 }
 
-/* ---------------------------------------------------- for others */
+/* ----------------------------------------------------- for others */
 
 static void part_serve(void)
 {
     open_server(!serial);
     start_server();
-    say("127.0.0.1 port %d: %s, until Ctrl-C", server.port,
+    say("127.0.0.1 port %d: %s, until Ctrl-C",
+        loopback_port(server.listener),
         serial ? "one client at a time" : "a thread for each client");
     lesson_idle(true);
     for (;;)

@@ -15,24 +15,21 @@
  * 08-pool-callback, whose pool replaces a dead worker as well.
  * Try: --workers 1; --serve, and then curl or wrk.
  *
- * It is longer than most: a server with three layers, and its clients.
- * http.h beside it understands the requests.
+ * connections.h is what a worker's threads do, http.h how they read a
+ * request, browser.h how the lesson sends one.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "browser.h"
 #include "checked.h"
 #include "clock.h"
+#include "connections.h"
 #include "cpu.h"
 #include "crowd.h"
 #include "http.h"
@@ -44,15 +41,10 @@
 
 enum {
     WORKERS_MAX = 16,
-    THREADS_MAX = 16,
     CLIENTS_MAX = 50,
-    REQUESTS = 50,           /* of each client */
-    SLOTS = 4 * WORKERS_MAX, /* workers, also those that are leaving */
-    ANSWER_MAX = 512
+    REQUESTS = 50,          /* of each client */
+    SLOTS = 4 * WORKERS_MAX /* for old workers, too, which leave */
 };
-
-/* How long a connection may say nothing once it is to end, in s. */
-static const double farewell = 2;
 
 static int workers, threads = 2, clients = 8, port, patience = 50;
 static int serve;
@@ -62,157 +54,16 @@ static int listener;
 static struct board {
     atomic_bool gate; /* open: slow requests end after 1 u */
     struct slot {
-        atomic_int pid; /* 0: nobody */
-        atomic_bool ready, leaving;
-        atomic_int connections; /* open now */
-        atomic_int accepted, answered;
+        atomic_int pid; /* of a worker that is ready, or 0 */
+        struct traffic traffic;
         atomic_int in_hand; /* slow requests */
     } slots[SLOTS];
 } * board;
 
-/* ------------------------------------------- a worker: connections */
+/* ------------------------------------------------------- a worker */
 
-struct connection {
-    int socket;
-    struct connection *next, **link; /* in the list of all */
-    atomic_bool in_hand;             /* a request is being answered */
-    _Atomic double since; /* when it fell silent, or began a request */
-    bool hung_up;         /* what it still sends is thrown away */
-    size_t filled;
-    char bytes[HTTP_HEAD_MAX];
-};
+static struct slot *own_slot; /* of this process */
 
-static struct {
-    struct slot *slot;
-    int epoll;
-    atomic_bool leaving;
-    pthread_mutex_t lock;     /* protects the list */
-    struct connection *first; /* of all connections */
-} worker;
-
-static _Thread_local int thread_number; /* in the worker, from 0 */
-
-/*
- * An arrival wakes the worker that has waited for one longest, if it
- * has a thread to wake.  Who asks anew stands at the end of the queue:
- * so they take turns.  Each also does now and then, for an arrival may
- * have woken one that was killed before it could accept, or that left.
- */
-static void ask_for_arrivals(void)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
-
-    xpthread_mutex_lock(&worker.lock);
-    epoll_ctl(worker.epoll, EPOLL_CTL_DEL, listener, NULL);
-    if (!atomic_load(&worker.leaving))
-        check_call(
-            epoll_ctl(worker.epoll, EPOLL_CTL_ADD, listener, &event),
-            "epoll_ctl");
-    xpthread_mutex_unlock(&worker.lock);
-}
-
-static void add_connection(int socket)
-{
-    struct connection *connection = malloc(sizeof *connection);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
-                                .data.ptr = connection};
-
-    if (connection == NULL) {
-        close(socket);
-        atomic_fetch_sub(&worker.slot->connections, 1);
-        return;
-    }
-    connection->socket = socket;
-    connection->hung_up = false;
-    connection->filled = 0;
-    atomic_init(&connection->in_hand, false);
-    atomic_init(&connection->since, clock_now());
-    xpthread_mutex_lock(&worker.lock);
-    connection->next = worker.first;
-    connection->link = &worker.first;
-    if (worker.first != NULL)
-        worker.first->link = &connection->next;
-    worker.first = connection;
-    xpthread_mutex_unlock(&worker.lock);
-    atomic_fetch_add(&worker.slot->accepted, 1);
-    check_call(epoll_ctl(worker.epoll, EPOLL_CTL_ADD, socket, &event),
-               "epoll_ctl");
-}
-
-/* Only the thread that has the connection closes it. */
-static void close_connection(struct connection *connection)
-{
-    xpthread_mutex_lock(&worker.lock);
-    *connection->link = connection->next;
-    if (connection->next != NULL)
-        connection->next->link = connection->link;
-    close(connection->socket);
-    xpthread_mutex_unlock(&worker.lock);
-    free(connection);
-    atomic_fetch_sub(&worker.slot->connections, 1);
-}
-
-/* Until it has something to say again; then any thread may have it. */
-static void give_back(struct connection *connection)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
-                                .data.ptr = connection};
-
-    check_call(epoll_ctl(worker.epoll, EPOLL_CTL_MOD,
-                         connection->socket, &event),
-               "epoll_ctl");
-}
-
-/*
- * It is counted before it is accepted, and not accepted when the
- * worker leaves: so none is in its hands when it goes with no more to
- * count.
- */
-static void accept_connection(void)
-{
-    int socket = -1;
-
-    atomic_fetch_add(&worker.slot->connections, 1);
-    errno = EAGAIN;
-    if (!atomic_load(&worker.leaving))
-        socket =
-            accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (socket >= 0) {
-        ask_for_arrivals();
-        add_connection(socket);
-        return;
-    }
-    atomic_fetch_sub(&worker.slot->connections, 1);
-    if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        clock_sleep(0.01); /* no descriptors: it stays in the queue */
-}
-
-/* ----------------------------------------------- a worker: answers */
-
-/* False when the client is gone, or never reads. */
-static bool send_answer(struct connection *connection,
-                        enum http_status status, bool body,
-                        bool keep_alive)
-{
-    char text[64], answer[ANSWER_MAX];
-    int size, length;
-
-    size = snprintf(text, sizeof text, "%d from worker %d\n", status,
-                    worker.slot->pid);
-    length =
-        snprintf(answer, sizeof answer,
-                 "HTTP/1.1 %d %s\r\n"
-                 "Content-Type: text/plain\r\n"
-                 "Content-Length: %d\r\n"
-                 "Connection: %s\r\n\r\n%s",
-                 status, http_reason(status), size,
-                 keep_alive ? "keep-alive" : "close", body ? text : "");
-    atomic_fetch_add(&worker.slot->answered, 1);
-    return send(connection->socket, answer, (size_t)length,
-                MSG_NOSIGNAL) == length;
-}
-
-/* In the time line each thread has a row. */
 static void name_row(char *row, size_t size, int slot, int thread)
 {
     snprintf(row, size, "worker %hd.%hd", (short)(slot + 1),
@@ -220,244 +71,74 @@ static void name_row(char *row, size_t size, int slot, int thread)
 }
 
 /* A page that takes 1 u, and longer while the lesson wants it to. */
-static void be_slow(void)
+static void be_slow(int thread)
 {
+    double deadline = clock_deadline(lesson_unit() + 10);
     char row[TIMELINE_NAME_MAX];
-    double deadline;
 
-    name_row(row, sizeof row, (int)(worker.slot - board->slots),
-             thread_number);
+    name_row(row, sizeof row, (int)(own_slot - board->slots), thread);
     timeline_begin(row, "slow", 0);
-    atomic_fetch_add(&worker.slot->in_hand, 1);
+    atomic_fetch_add(&own_slot->in_hand, 1);
     unit_sleep(1);
-    deadline = clock_deadline(10);
     while (!atomic_load(&board->gate) && clock_left(deadline) > 0)
         clock_sleep(0.001);
-    atomic_fetch_sub(&worker.slot->in_hand, 1);
+    atomic_fetch_sub(&own_slot->in_hand, 1);
     timeline_end(row);
 }
 
-static bool answer_request(struct connection *connection,
-                           const struct http_request *request)
+static bool page(struct http_text target, int thread)
 {
-    const struct http_text *target = &request->target;
-    enum http_status status = HTTP_OK;
-    bool keep_alive;
-
-    atomic_store(&connection->in_hand, true);
-    if (http_same(*target, "/slow"))
-        be_slow();
-    else if (!http_same(*target, "/"))
-        status = HTTP_NOT_FOUND;
-    keep_alive = request->keep_alive && !atomic_load(&worker.leaving);
-    keep_alive &=
-        send_answer(connection, status, !request->is_head, keep_alive);
-    atomic_store(&connection->in_hand, false);
-    return keep_alive;
+    if (http_same(target, "/slow"))
+        be_slow(thread);
+    return http_same(target, "/slow") || http_same(target, "/");
 }
 
-/*
- * All requests that have arrived; returns what is to be done with the
- * rest: HTTP_INCOMPLETE says wait for more, HTTP_OK that no more is
- * wanted, and any other status is an answer to a bad request.
- */
-static enum http_status answer_requests(struct connection *connection)
-{
-    struct http_request request;
-    enum http_status status;
+static sigset_t signals; /* of master and workers: see run_master */
 
-    while ((status = http_parse(connection->bytes, connection->filled,
-                                &request)) == HTTP_OK) {
-        bool more = answer_request(connection, &request);
-
-        connection->filled -= request.size;
-        memmove(connection->bytes, connection->bytes + request.size,
-                connection->filled);
-        atomic_store(&connection->since, clock_now());
-        if (!more)
-            return HTTP_OK;
-    }
-    return status;
-}
-
-/*
- * No more answers.  Bytes that are not read when it is closed would
- * reset the connection, and the last answer might be lost.
- */
-static void hang_up(struct connection *connection)
-{
-    shutdown(connection->socket, SHUT_WR);
-    connection->hung_up = true;
-    give_back(connection);
-}
-
-/* Its other end is gone, or expire has shut it. */
-static void end_connection(struct connection *connection)
-{
-    bool too_late = atomic_load(&connection->since) == INFINITY;
-
-    if (too_late && connection->filled > 0 && !connection->hung_up)
-        send_answer(connection, HTTP_TIMEOUT, true, false);
-    close_connection(connection);
-}
-
-/* It has something to say, and is this thread's until given back. */
-static void serve_connection(struct connection *connection)
-{
-    size_t before = connection->hung_up ? 0 : connection->filled;
-    ssize_t count = recv(connection->socket, connection->bytes + before,
-                         sizeof connection->bytes - before, 0);
-    enum http_status status;
-
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
-        give_back(connection);
-        return;
-    }
-    if (count <= 0 ||
-        (connection->hung_up && connection->since == INFINITY)) {
-        end_connection(connection);
-        return;
-    }
-    if (connection->hung_up) {
-        give_back(connection);
-        return;
-    }
-    if (before == 0)
-        atomic_store(&connection->since, clock_now());
-    connection->filled += (size_t)count;
-    status = answer_requests(connection);
-    if (status == HTTP_INCOMPLETE) {
-        give_back(connection);
-        return;
-    }
-    if (status != HTTP_OK)
-        send_answer(connection, status, true, false);
-    hang_up(connection);
-}
-
-/* ------------------------------------------------ a worker: itself */
-
-/* For as long as the process lives. */
-static void *serve_connections(void *number)
-{
-    struct epoll_event event;
-
-    thread_number = *(const int *)number;
-    for (;;) {
-        if (epoll_wait(worker.epoll, &event, 1, -1) != 1)
-            continue; /* EINTR */
-        if (event.data.ptr == NULL)
-            accept_connection();
-        else
-            serve_connection(event.data.ptr);
-    }
-    return NULL;
-}
-
-/*
- * Shuts the connections that were silent, or in the middle of a head,
- * for too long (the lesson's own have time, on a busy machine, too).  Their threads notice, and close them: a connection
- * that one thread closes is never in another's hands.
- */
-static void expire_connections(void)
-{
-    double limit = serve ? patience * lesson_unit() : 30;
-    double now = clock_now();
-
-    if (atomic_load(&worker.leaving) && limit > farewell)
-        limit = farewell;
-    xpthread_mutex_lock(&worker.lock);
-    for (struct connection *connection = worker.first;
-         connection != NULL; connection = connection->next)
-        if (!atomic_load(&connection->in_hand) &&
-            now - atomic_load(&connection->since) >= limit) {
-            atomic_store(&connection->since, INFINITY);
-            shutdown(connection->socket, SHUT_RD);
-        }
-    xpthread_mutex_unlock(&worker.lock);
-}
-
-/* None arrive any more; the last of those there are ends the worker. */
-static void leave(void)
-{
-    atomic_store(&worker.leaving, true);
-    atomic_store(&worker.slot->leaving, true);
-    ask_for_arrivals();
-}
-
-static void open_worker(struct slot *slot)
-{
-    static int numbers[THREADS_MAX];
-
-    worker.slot = slot;
-    atomic_store(&slot->pid, getpid());
-    xpthread_mutex_init(&worker.lock);
-    worker.epoll =
-        check_call(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-    ask_for_arrivals();
-    for (int i = 0; i < threads; i++) {
-        pthread_t thread; /* nobody joins it: see serve_connections */
-
-        numbers[i] = i;
-        xpthread_create(&thread, serve_connections, &numbers[i]);
-    }
-    atomic_store(&slot->ready, true);
-}
-
-/* Signals are blocked, and are taken when it is their turn. */
-static int next_signal(const sigset_t *set, double seconds)
+static int next_signal(double seconds) /* -1: none has come */
 {
     struct timespec limit = {.tv_nsec = (long)(seconds * 1e9)};
 
-    return sigtimedwait(set, NULL, &limit); /* -1: none */
+    return sigtimedwait(&signals, NULL, &limit);
 }
 
+/*
+ * Told to leave, it stays until the last connection has gone.  The
+ * lesson's own clients have time, on a busy machine, too.
+ */
 static int run_worker(void *slot)
 {
-    sigset_t stop;
+    double limit = serve ? patience * lesson_unit() : 30;
+    struct traffic *traffic;
 
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    open_worker(slot);
-    while (!worker.leaving || worker.slot->connections > 0) {
-        double tick = worker.leaving ? 0.001 : 0.1;
-
-        if (next_signal(&stop, tick) == SIGTERM)
-            leave();
-        ask_for_arrivals();
-        expire_connections();
+    own_slot = slot;
+    traffic = &own_slot->traffic;
+    connections_open(listener, threads, limit, page, traffic);
+    atomic_store(&own_slot->pid, getpid());
+    while (!traffic->ending || traffic->connections > 0) {
+        if (next_signal(traffic->ending ? 0.005 : 0.1) == SIGTERM)
+            atomic_store(&traffic->ending, true);
+        connections_tick();
     }
     return 0;
 }
 
-/* -------------------------------------------------- the master */
+/* ----------------------------------------------------- the master */
 
-/* The master's own; processes[i] is in slots[i]. */
-static struct {
-    struct process processes[SLOTS];
-    bool running[SLOTS];
-    bool old[SLOTS];  /* to leave as soon as there are new ones */
-    bool told[SLOTS]; /* has been told so */
-    bool stopping;
+/* Its own; each worker has the slot of the same number. */
+static struct master {
+    int wanted, generation; /* SIGHUP begins a new one */
+    struct {
+        struct process process;
+        bool running;
+        int generation;
+    } workers[SLOTS];
 } master;
 
-static int count_running(void)
+static bool is_of_today(int i)
 {
-    int count = 0;
-
-    for (int i = 0; i < SLOTS; i++)
-        count += master.running[i];
-    return count;
-}
-
-static int count_current(bool ready)
-{
-    int count = 0;
-
-    for (int i = 0; i < SLOTS; i++)
-        count += master.running[i] && !master.old[i] &&
-                 (!ready || atomic_load(&board->slots[i].ready));
-    return count;
+    return master.workers[i].running &&
+           master.workers[i].generation == master.generation;
 }
 
 static void start_worker(int i)
@@ -465,29 +146,48 @@ static void start_worker(int i)
     int error;
 
     memset(&board->slots[i], 0, sizeof board->slots[i]);
-    error = process_start(&master.processes[i], run_worker,
+    error = process_start(&master.workers[i].process, run_worker,
                           &board->slots[i]);
     if (error != 0) {
         report_error(error, "fork");
         clock_sleep(0.1); /* and tries again */
         return;
     }
-    master.running[i] = true;
-    master.old[i] = master.told[i] = false;
+    master.workers[i].running = true;
+    master.workers[i].generation = master.generation;
 }
 
 /* As many as are missing, where there are slots. */
 static void start_workers(void)
 {
-    for (int i = 0; i < SLOTS && count_current(false) < workers; i++)
-        if (!master.running[i])
+    int missing = master.wanted;
+
+    for (int i = 0; i < SLOTS; i++)
+        missing -= is_of_today(i);
+    for (int i = 0; i < SLOTS && missing > 0; i++)
+        if (!master.workers[i].running) {
             start_worker(i);
+            missing--;
+        }
 }
 
-static void report_death(int i, int exitcode)
+/* Old ones serve until all new ones do, or none is wanted. */
+static void dismiss_old_workers(void)
+{
+    int missing = master.wanted;
+
+    for (int i = 0; i < SLOTS; i++)
+        missing -= is_of_today(i) && board->slots[i].pid != 0;
+    for (int i = 0; i < SLOTS && missing <= 0; i++)
+        if (master.workers[i].running && !is_of_today(i) &&
+            !board->slots[i].traffic.ending)
+            process_terminate(&master.workers[i].process);
+}
+
+static void report_death(int i, int signal)
 {
     say_time("worker %d was killed by signal %d",
-             master.processes[i].pid, -exitcode);
+             master.workers[i].process.pid, signal);
     for (int thread = 0; thread < threads; thread++) {
         char row[TIMELINE_NAME_MAX];
 
@@ -496,78 +196,74 @@ static void report_death(int i, int exitcode)
     }
 }
 
-/* What one worker was refused another would be refused, too. */
-static void reap_workers(void)
+/*
+ * What one worker was refused as it began, another would be, too: the
+ * lesson ends; a server that is kept up tries again, but not busily.
+ */
+static void bury_worker(int i)
 {
+    int exitcode = master.workers[i].process.exitcode;
+
+    if (exitcode == EXIT_REFUSED && !serve)
+        _exit(EXIT_REFUSED);
+    if (exitcode < 0)
+        report_death(i, -exitcode);
+    if (board->slots[i].pid == 0)
+        clock_sleep(0.1);
+    master.workers[i].running = false;
+    atomic_store(&board->slots[i].pid, 0);
+}
+
+static int reap_workers(void) /* how many there are still */
+{
+    int running = 0;
+
     for (int i = 0; i < SLOTS; i++) {
-        struct process *process = &master.processes[i];
-
-        if (!master.running[i] || process_is_alive(process))
-            continue;
-        master.running[i] = false;
-        atomic_store(&board->slots[i].pid, 0);
-        if (process->exitcode == EXIT_REFUSED)
-            _exit(EXIT_REFUSED);
-        if (process->exitcode < 0)
-            report_death(i, process->exitcode);
-        if (!atomic_load(&board->slots[i].ready))
-            clock_sleep(0.1); /* or it would die in a busy loop */
+        if (master.workers[i].running &&
+            !process_is_alive(&master.workers[i].process))
+            bury_worker(i);
+        running += master.workers[i].running;
     }
+    return running;
 }
 
-static void replace_workers(void)
+/*
+ * Signals are blocked, also in the workers, and taken when it is their
+ * turn: so no call is interrupted, and no handler runs in between.
+ */
+static void block_signals(void)
 {
-    for (int i = 0; i < SLOTS; i++)
-        master.old[i] = master.running[i];
-}
-
-/* Old ones stay until all new ones are ready, or none is to come. */
-static void tell_old_workers(void)
-{
-    if (!master.stopping && count_current(true) < workers)
-        return;
-    for (int i = 0; i < SLOTS; i++)
-        if (master.running[i] && master.old[i] && !master.told[i]) {
-            process_terminate(&master.processes[i]);
-            master.told[i] = true;
-        }
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    check_error(pthread_sigmask(SIG_BLOCK, &signals, NULL),
+                "pthread_sigmask");
 }
 
 /* Until SIGTERM has come and the last worker has gone. */
 static int run_master(void *unused)
 {
-    static const int signals[] = {SIGTERM, SIGHUP, SIGCHLD};
-    sigset_t set;
-
     (void)unused;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaddset(&set, signals[i]);
-    check_error(pthread_sigmask(SIG_BLOCK, &set, NULL),
-                "pthread_sigmask");
-    do {
-        reap_workers();
-        if (!master.stopping)
-            start_workers();
-        tell_old_workers();
-        switch (next_signal(&set, 0.01)) {
-        case SIGTERM:
-            master.stopping = true;
-            replace_workers();
-            break;
-        case SIGHUP:
-            replace_workers();
-            break;
-        default:
-            break;
-        }
-    } while (!master.stopping || count_running() > 0);
+    block_signals();
+    master.wanted = workers;
+    while (reap_workers() > 0 || master.wanted > 0) {
+        int signal;
+
+        start_workers();
+        dismiss_old_workers();
+        signal = next_signal(0.01);
+        if (signal == SIGTERM)
+            master.wanted = 0;
+        if (signal == SIGTERM || signal == SIGHUP)
+            master.generation++; /* those that run are old now */
+    }
     return 0;
 }
 
-/* --------------------------------------- the lesson: its service */
+/* ---------------------------------------- the lesson: the service */
 
-static struct process service; /* the master */
+static struct process service; /* the master's process */
 
 static void open_listener(void)
 {
@@ -578,37 +274,22 @@ static void open_listener(void)
     check_call(fcntl(listener, F_SETFL, O_NONBLOCK), "fcntl");
 }
 
-static bool is_current(const struct slot *slot)
+/* What there is of something, in all slots. */
+static int sum(int of(const struct slot *slot))
 {
-    return slot->pid != 0 && slot->ready && !slot->leaving;
-}
+    int total = 0;
 
-struct counts {
-    int workers, accepted, answered, in_hand, full;
-};
-
-static struct counts count_slots(void)
-{
-    struct counts counts = {0};
-
-    for (int i = 0; i < SLOTS; i++) {
-        const struct slot *slot = &board->slots[i];
-
-        counts.workers += is_current(slot);
-        counts.accepted += slot->accepted;
-        counts.answered += slot->answered;
-        counts.in_hand += slot->in_hand;
-        counts.full += slot->in_hand == threads;
-    }
-    return counts;
+    for (int i = 0; i < SLOTS; i++)
+        total += of(&board->slots[i]);
+    return total;
 }
 
 /* For 5 s at most, and not when there is no master. */
-static bool wait_until(bool is_so(int number), int number)
+static bool wait_for(int number, int of(const struct slot *slot))
 {
     double deadline = clock_deadline(5);
 
-    while (!is_so(number) && clock_left(deadline) > 0) {
+    while (sum(of) != number && clock_left(deadline) > 0) {
         if (!process_is_alive(&service)) {
             if (service.exitcode == EXIT_REFUSED)
                 _exit(EXIT_REFUSED); /* it has said why */
@@ -616,33 +297,32 @@ static bool wait_until(bool is_so(int number), int number)
         }
         clock_sleep(0.001);
     }
-    return is_so(number);
+    return sum(of) == number;
 }
 
-static bool workers_are(int number)
+static int at_work(const struct slot *slot)
 {
-    return count_slots().workers == number;
+    return slot->pid != 0 && !slot->traffic.ending;
 }
 
-static bool in_hand_are(int number)
+static int leaving(const struct slot *slot)
 {
-    return count_slots().in_hand == number;
+    return slot->pid != 0 && slot->traffic.ending;
 }
 
-static bool is_gone(int pid)
+static int in_hand(const struct slot *slot)
 {
-    for (int i = 0; i < SLOTS; i++)
-        if (board->slots[i].pid == pid)
-            return false;
-    return true;
+    return slot->pid != 0 ? slot->in_hand : 0;
 }
 
-static int first_pid(void)
+static int accepted(const struct slot *slot)
 {
-    for (int i = 0; i < SLOTS; i++)
-        if (is_current(&board->slots[i]))
-            return board->slots[i].pid;
-    return 0;
+    return slot->traffic.accepted;
+}
+
+static int answered(const struct slot *slot)
+{
+    return slot->traffic.answered;
 }
 
 static void start_service(void)
@@ -650,79 +330,18 @@ static void start_service(void)
     open_listener();
     xprocess_start(&service, run_master, NULL);
     xclose(listener); /* or it would be open when the master is gone */
-    wait_until(workers_are, workers);
+    wait_for(workers, at_work);
 }
 
-/* --------------------------------------- the lesson: its clients */
+/* --------------------------------------------- a load of requests */
 
-struct answer {
-    int status, worker;
-    bool closes; /* the connection, says the server */
-};
-
-static int number_after(const char *text, const char *word)
-{
-    const char *found = strstr(text, word);
-
-    return found == NULL ? -1
-                         : (int)strtol(found + strlen(word), NULL, 10);
-}
-
-static bool is_whole(const char *text)
-{
-    const char *body = strstr(text, "\r\n\r\n");
-
-    return body != NULL && (int)strlen(body + strlen("\r\n\r\n")) >=
-                               number_after(text, "Content-Length: ");
-}
-
-/* False when the connection ends before. */
-static bool receive(int socket, struct answer *answer)
-{
-    char text[ANSWER_MAX + 1] = "";
-    size_t filled = 0;
-
-    while (!is_whole(text)) {
-        ssize_t count =
-            recv(socket, text + filled, ANSWER_MAX - filled, 0);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return false;
-        filled += (size_t)count;
-        text[filled] = '\0';
-    }
-    answer->status = number_after(text, "HTTP/1.1 ");
-    answer->worker = number_after(text, "from worker ");
-    answer->closes = strstr(text, "Connection: close") != NULL;
-    return true;
-}
-
-static bool request(int socket, const char *path)
-{
-    char text[128];
-
-    snprintf(text, sizeof text,
-             "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
-    return loopback_send(socket, text, strlen(text)) == 0;
-}
-
-static bool get(int socket, const char *path, struct answer *answer)
-{
-    return request(socket, path) && receive(socket, answer) &&
-           answer->status == HTTP_OK;
-}
+static int sockets[CLIENTS_MAX];
+static atomic_int good;
 
 static int xconnect(void)
 {
     return check_call(loopback_connect(port), "connect");
 }
-
-/* ---------------------------------------------------------- a load */
-
-static int sockets[CLIENTS_MAX];
-static atomic_int good;
 
 static void send_load(int number)
 {
@@ -736,7 +355,6 @@ static void send_load(int number)
 /* They come one by one, so that the workers can take turns. */
 static void part_load(void)
 {
-    struct counts counts;
     struct answer answer;
 
     start_service();
@@ -745,26 +363,25 @@ static void part_load(void)
         atomic_fetch_add(&good, get(sockets[i], "/", &answer));
     }
     crowd_threads(clients, send_load);
-    counts = count_slots();
     for (int i = 0; i < SLOTS; i++)
-        if (board->slots[i].pid != 0)
+        if (at_work(&board->slots[i]))
             say("worker %d: %d requests, %d connections",
-                board->slots[i].pid, board->slots[i].answered,
-                board->slots[i].accepted);
+                board->slots[i].pid, board->slots[i].traffic.answered,
+                board->slots[i].traffic.accepted);
 
     saw("%d", good);
     claim(good == clients * REQUESTS, "%d clients got %d answers",
           clients, clients * REQUESTS);
-    saw("%d, %d", counts.workers, counts.answered);
-    claim(counts.workers == workers &&
-              counts.answered == clients * REQUESTS,
+    saw("%d, %d", sum(at_work), sum(answered));
+    claim(sum(at_work) == workers &&
+              sum(answered) == clients * REQUESTS,
           "%d worker%s gave so many", workers, workers == 1 ? "" : "s");
-    saw("%d", counts.accepted);
-    claim(counts.accepted == clients,
+    saw("%d", sum(accepted));
+    claim(sum(accepted) == clients,
           "a client's requests took one connection");
 }
 
-/* ------------------------------------------- requests in hand */
+/* ----------------------------------------------- requests in hand */
 
 static int held[WORKERS_MAX * THREADS_MAX];
 
@@ -781,7 +398,7 @@ static int fill_hands(void)
     while (count < workers * threads) {
         held[count] = xconnect();
         request(held[count++], "/slow");
-        if (!wait_until(in_hand_are, count))
+        if (!wait_for(count, in_hand))
             break;
     }
     say_time("%d slow requests are in hand", count);
@@ -791,63 +408,66 @@ static int fill_hands(void)
 /* The good answers of all of them. */
 static int collect(int count, int *closing)
 {
-    int answered = 0;
+    int answers = 0;
 
     atomic_store(&board->gate, true);
     *closing = 0;
     for (int i = 0; i < count; i++) {
         struct answer answer = {0};
 
-        answered +=
+        answers +=
             receive(held[i], &answer) && answer.status == HTTP_OK;
         *closing += answer.closes;
         xclose(held[i]);
     }
-    say_time("%d of them have been answered", answered);
-    return answered;
+    say_time("%d of them have been answered", answers);
+    return answers;
+}
+
+static int full_hands(const struct slot *slot)
+{
+    return in_hand(slot) == threads;
+}
+
+static int victim; /* the pid of the first worker, who is killed */
+
+static int is_victim(const struct slot *slot)
+{
+    return slot->pid == victim;
 }
 
 static void part_kill(void)
 {
-    int victim = first_pid(), count = fill_hands();
-    int full = count_slots().full, answered, closing;
+    int count = fill_hands(), full = sum(full_hands);
+    int answers, closing;
     bool replaced;
 
-    kill(victim, SIGKILL);
-    replaced =
-        wait_until(is_gone, victim) && wait_until(workers_are, workers);
-    answered = collect(count, &closing);
+    for (int i = 0; i < SLOTS; i++)
+        if (victim == 0 && at_work(&board->slots[i]))
+            victim = board->slots[i].pid;
+    if (victim != 0)
+        check_call(kill(victim, SIGKILL), "kill");
+    replaced = wait_for(0, is_victim) && wait_for(workers, at_work);
+    answers = collect(count, &closing);
 
     saw("%d", full);
     claim(full == workers, "%d worker%s had %d requests in hand%s",
           workers, workers == 1 ? "" : "s", threads,
           workers == 1 ? "" : " each");
-    saw("%d answers", answered);
-    claim(answered == (workers - 1) * threads,
+    saw("%d answers", answers);
+    claim(answers == (workers - 1) * threads,
           "those of the dead one are lost, and no other");
     claim(replaced, "a new worker took its place");
 }
 
-/* --------------------------------------------------- new workers */
-
-static atomic_int asked, lost, refused;
-static atomic_bool renewed;
-static int last_worker[CLIENTS_MAX + 1]; /* who answered, of each */
-
-static bool all_have_asked(int number)
-{
-    return asked >= number;
-}
+/* ---------------------------------------------------- new workers */
 
 static int old_pids[SLOTS];
+static int last_worker[CLIENTS_MAX]; /* that answered each client */
+static atomic_int asked, lost, refused;
+static atomic_bool renewed;
 
-static void note_old_workers(void)
-{
-    for (int i = 0; i < SLOTS; i++)
-        old_pids[i] = board->slots[i].pid;
-}
-
-static bool is_old(int pid)
+static bool is_old_pid(int pid)
 {
     for (int i = 0; i < SLOTS; i++)
         if (pid != 0 && old_pids[i] == pid)
@@ -855,23 +475,23 @@ static bool is_old(int pid)
     return false;
 }
 
-static bool old_workers_are(int number)
+static int is_old(const struct slot *slot)
 {
-    int count = 0;
-
-    for (int i = 0; i < SLOTS; i++)
-        count += is_old(board->slots[i].pid);
-    return count == number;
+    return is_old_pid(slot->pid);
 }
 
 /* In the middle of the load. */
 static void renew_workers(void)
 {
-    wait_until(all_have_asked, 5 * clients);
-    note_old_workers();
+    double deadline = clock_deadline(5);
+
+    while (asked < 5 * clients && clock_left(deadline) > 0)
+        clock_sleep(0.001);
+    for (int i = 0; i < SLOTS; i++)
+        old_pids[i] = board->slots[i].pid;
     say_time("SIGHUP, after %d requests", asked);
     check_call(kill(service.pid, SIGHUP), "kill");
-    wait_until(old_workers_are, 0);
+    wait_for(0, is_old);
     say_time("the old workers have gone, after %d", asked);
     atomic_store(&renewed, true);
 }
@@ -879,26 +499,24 @@ static void renew_workers(void)
 /* Goes on until there are new workers, and then a little. */
 static void send_for_long(int number)
 {
-    struct answer answer = {0};
+    struct answer answer = {.closes = true};
     int socket = -1;
 
     for (int more = 5; more > 0; more -= atomic_load(&renewed)) {
-        if (socket < 0 && (socket = loopback_connect(port)) < 0) {
+        if (answer.closes && (socket = loopback_connect(port)) < 0) {
             atomic_fetch_add(&refused, 1);
-            break;
+            return;
         }
         atomic_fetch_add(&asked, 1);
-        if (!get(socket, "/", &answer)) {
+        answer.closes = true; /* unless it says otherwise */
+        if (get(socket, "/", &answer))
+            last_worker[number] = answer.worker;
+        else
             atomic_fetch_add(&lost, 1);
-            break;
-        }
-        last_worker[number] = answer.worker;
-        if (answer.closes) {
+        if (answer.closes)
             xclose(socket);
-            socket = -1;
-        }
     }
-    if (socket >= 0)
+    if (!answer.closes)
         xclose(socket);
 }
 
@@ -916,52 +534,43 @@ static void part_renew(void)
 
     crowd_threads(clients + 1, client_or_renewal);
     for (int i = 0; i < clients; i++)
-        by_new += last_worker[i] > 0 && !is_old(last_worker[i]);
+        by_new += last_worker[i] > 0 && !is_old_pid(last_worker[i]);
 
     saw("%d lost, %d refused", lost, refused);
     claim(lost == 0 && refused == 0,
           "no request was lost, and no connection refused");
-    claim(old_workers_are(0), "no worker of before is left");
+    claim(sum(is_old) == 0, "no worker of before is left");
     saw("%d of %d", by_new, clients);
-    claim(by_new == clients && workers_are(workers),
+    claim(by_new == clients && sum(at_work) == workers,
           "each client's last answer came from a new worker");
 }
 
-/* ------------------------------------------------------- the end */
-
-static bool leaving_are(int number)
-{
-    int count = 0;
-
-    for (int i = 0; i < SLOTS; i++)
-        count += board->slots[i].pid != 0 && board->slots[i].leaving;
-    return count == number;
-}
+/* -------------------------------------------------------- the end */
 
 static void part_stop(void)
 {
-    int count = fill_hands(), answered, closing;
+    int count = fill_hands(), answers, closing;
     bool all_leave;
 
     say_time("SIGTERM");
     check_call(kill(service.pid, SIGTERM), "kill");
-    all_leave = wait_until(leaving_are, workers);
-    answered = collect(count, &closing);
+    all_leave = wait_for(workers, leaving);
+    answers = collect(count, &closing);
     process_join(&service, 20);
 
-    saw("%d of %d", answered, count);
-    claim(all_leave && answered == workers * threads,
+    saw("%d of %d", answers, count);
+    claim(all_leave && answers == workers * threads,
           "the %d requests in hand were answered", workers * threads);
     saw("%d", closing);
-    claim(closing == answered && closing > 0,
+    claim(closing == answers && closing > 0,
           "each answer said that the connection ends");
     saw("%d, joined %d", service.exitcode, service.joined);
     claim(service.joined && service.exitcode == 0 &&
-              old_workers_are(0) && workers_are(0),
+              sum(leaving) + sum(at_work) == 0,
           "the last worker has gone, and the master with status 0");
 }
 
-/* ---------------------------------------------------- for others */
+/* ----------------------------------------------------- for others */
 
 static void part_serve(void)
 {

@@ -192,7 +192,8 @@ static void map_once(void *arg)
 
     check_error(pool_map(numbers->pool, compute_task, numbers->args,
                          sizeof(numbers->args[0]), numbers->results,
-                         sizeof(numbers->results[0]), TASKS_1US, 0),
+                         sizeof(numbers->results[0]), TASKS_1US, 0,
+                         INFINITY),
                 "pool_map");
 }
 

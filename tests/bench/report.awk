@@ -2,9 +2,10 @@
 #
 #     awk -v row=NAME -f report.awk rows FIGURES
 #
-# FIGURES has a line "LABEL ROUND NUMBER" for each number measured.  A
-# ratio is taken in each round, where both sides had the same machine,
-# and then their median.  It says how many times as good ours is.
+# FIGURES has a line "LABEL ROUND NUMBER" for each number measured, and
+# "LABEL absent WHY" for what is not installed.  A ratio is taken in
+# each round, where both sides had the same machine, and then their
+# median.  It says how many times as good ours is.
 
 function sort(list, count,    i, j, item)
 {
@@ -71,7 +72,8 @@ function print_contestant(label,    list, count, line)
 {
     count = values(label, list)
     if (count == 0) {
-        printf "  %-19s  not measured\n", label
+        printf "  %-19s  %s\n", label,
+               label in absent ? absent[label] : "not measured"
         return
     }
     line = sprintf("  %-19s  %6s  %-19s", label,
@@ -138,6 +140,12 @@ FILENAME == ARGV[1] && here && $1 == "goal" {
     goals[++wanted] = $0
 }
 
+FILENAME != ARGV[1] && $2 == "absent" {
+    label = $1
+    sub(/^[^ ]+ absent /, "")
+    absent[label] = $0
+    next
+}
 FILENAME != ARGV[1] {
     figure[$1, $2] = $3 + 0
     if ($2 > rounds)
@@ -149,7 +157,7 @@ END {
            "ours is so many times as good"
     for (i = 1; i <= contestants; i++)
         print_contestant(labels[i])
-    ours_failed = values("ours", list) == 0
+    ours_failed = values("ours", list) == 0 && !("ours" in absent)
     for (i = 1; i <= wanted; i++) {
         split(goals[i], goal, " ")
         sub(/-/, " ", goal[2])
