@@ -34,20 +34,49 @@ static inline void drain(int client, char *bytes, size_t size,
         continue;
 }
 
+/* All that an answer depends on, and its bytes. */
+struct page {
+    enum http_status status;
+    bool body, keep_alive;
+    int size;
+    char bytes[256];
+};
+
+static inline void pages_print(struct page *page)
+{
+    char text[64];
+    int size = snprintf(text, sizeof text, "%d from a coroutine\n",
+                        page->status);
+
+    page->size =
+        snprintf(page->bytes, sizeof page->bytes,
+                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n"
+                 "Content-Length: %d\r\nConnection: %s\r\n\r\n%s",
+                 page->status, http_reason(page->status), size,
+                 page->keep_alive ? "keep-alive" : "close",
+                 page->body ? text : "");
+}
+
+/*
+ * Mostly it is the same one again.  A copy of it is sent, since others
+ * may print another while this one waits to be written.
+ */
 static inline bool pages_send(int client, enum http_status status,
                               bool body, bool keep_alive, double limit)
 {
-    char text[64], answer[256];
-    int size =
-        snprintf(text, sizeof text, "%d from a coroutine\n", status);
-    int length =
-        snprintf(answer, sizeof answer,
-                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n"
-                 "Content-Length: %d\r\nConnection: %s\r\n\r\n%s",
-                 status, http_reason(status), size,
-                 keep_alive ? "keep-alive" : "close", body ? text : "");
+    static struct page last;
+    struct page page;
 
-    return green_write(client, answer, (size_t)length, limit) == length;
+    if (last.status != status || last.body != body ||
+        last.keep_alive != keep_alive) {
+        last.status = status;
+        last.body = body;
+        last.keep_alive = keep_alive;
+        pages_print(&last);
+    }
+    page = last;
+    return green_write(client, page.bytes, (size_t)page.size, limit) ==
+           page.size;
 }
 
 /* All requests that have arrived; returns HTTP_OK for no more. */
