@@ -28,7 +28,8 @@ CC := $(cc-$(VARIANT))
 endif
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-            -Wmissing-prototypes $(if $(WERROR),-Werror)
+            -Wmissing-prototypes $(if $(WERROR),-Werror) \
+            $(if $(findstring clang,$(CC)),-Wthread-safety)
 FLAGS := -std=c11 -D_GNU_SOURCE -iquote common -pthread $(WARNINGS) \
          $(flags-$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
 LIBS  := -pthread -lm -lrt

@@ -101,7 +101,7 @@ int clock_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex,
 
     if (deadline == INFINITY)
         return pthread_cond_wait(condition, mutex);
-    until = to_timespec(fmin(deadline, clock_now() + PIECE));
+    until = to_timespec(fmax(0, fmin(deadline, clock_now() + PIECE)));
     pthread_cond_timedwait(condition, mutex, &until);
     return clock_left(deadline) > 0 ? 0 : ETIMEDOUT;
 }

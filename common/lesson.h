@@ -49,11 +49,20 @@ struct lesson_option {
     int min, max;
 };
 
+/* A text that begins with `prefix`; it may be given several times. */
+struct lesson_text {
+    const char *name, *value, *help; /* as above */
+    const char *prefix;
+    const char **texts; /* gets up to `max`, and a NULL behind them */
+    int max;
+};
+
 struct lesson {
     const char *name;    /* "lesson-07 pool-apply" */
     const char *summary; /* one line: what it shows */
     const char *example; /* a command line; --help opens with it */
     const struct lesson_option *options; /* up to one without a name */
+    const struct lesson_text *texts;     /* the same; or NULL */
 };
 
 void lesson_begin(const struct lesson *lesson, int argc, char **argv);

@@ -7,7 +7,7 @@
  * option, and the message is the one that helps.
  *
  * getopt_long returns FIRST_OWN + i for the i-th of the lesson's own
- * options, and an enum option for those that all lessons have.
+ * options, first its numbers, then its texts, and an enum option for those that all lessons have.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -114,6 +114,22 @@ static const char *file_name(const char *name, const char *text)
     return text;
 }
 
+static void add_text(const struct lesson_text *option, const char *text)
+{
+    int count = 0;
+
+    if (strncmp(text, option->prefix, strlen(option->prefix)) != 0)
+        usage_error("--%s %.100s: a text that begins with %s is "
+                    "expected",
+                    option->name, shown(text), option->prefix);
+    while (option->texts[count] != NULL)
+        count++;
+    if (count == option->max)
+        usage_error("--%s %.100s: at most %d of them are expected",
+                    option->name, text, option->max);
+    option->texts[count] = text;
+}
+
 /* -------------------------------------------------------- help -- */
 
 static void print_option(const char *name, const char *value,
@@ -148,6 +164,9 @@ static _Noreturn void print_help(const struct lesson *lesson)
     for (const struct lesson_option *option = lesson->options;
          option != NULL && option->name != NULL; option++)
         print_own_option(option);
+    for (const struct lesson_text *text = lesson->texts;
+         text != NULL && text->name != NULL; text++)
+        print_option(text->name, text->value, text->help);
     for (int i = 0; i < FRAME_OPTIONS; i++)
         print_option(frame_options[i].name, frame_options[i].value,
                      frame_options[i].help);
@@ -176,6 +195,8 @@ struct parser {
 static void add_option(struct parser *parser, int code,
                        const char *name, const char *value)
 {
+    if (code == FIRST_OWN + LESSON_OPTIONS_MAX)
+        check_error(EOVERFLOW, "options of the lesson");
     parser->table[code - UNIT] = (struct option){
         .name = name,
         .has_arg = value != NULL ? required_argument : no_argument,
@@ -185,25 +206,39 @@ static void add_option(struct parser *parser, int code,
 static void make_table(struct parser *parser)
 {
     const struct lesson_option *own = parser->lesson->options;
+    const struct lesson_text *text = parser->lesson->texts;
 
     for (int i = 0; i < FRAME_OPTIONS; i++)
         add_option(parser, UNIT + i, frame_options[i].name,
                    frame_options[i].value);
     for (; own != NULL && own->name != NULL; own++) {
-        if (parser->own_count == LESSON_OPTIONS_MAX)
-            check_error(EOVERFLOW, "options of the lesson");
-        parser->numbers[parser->own_count] = *own->number;
         add_option(parser, FIRST_OWN + parser->own_count, own->name,
                    own->value);
-        parser->own_count++;
+        parser->numbers[parser->own_count++] = *own->number;
     }
+    for (int i = 0; text != NULL && text[i].name != NULL; i++)
+        add_option(parser, FIRST_OWN + parser->own_count + i,
+                   text[i].name, text[i].value);
+}
+
+/* Numbers come first, and texts behind them. */
+static void take_own_option(struct parser *parser, int index,
+                            const char *text)
+{
+    const struct lesson *lesson = parser->lesson;
+    const struct lesson_option *own = &lesson->options[index];
+
+    if (index >= parser->own_count)
+        add_text(&lesson->texts[index - parser->own_count], text);
+    else
+        parser->numbers[index] =
+            own->value == NULL ? 1 : whole_number(own, text);
 }
 
 static void take_option(struct parser *parser, int code,
                         const char *text)
 {
     struct settings *settings = parser->settings;
-    const struct lesson_option *own;
 
     switch (code) {
     case UNIT:
@@ -225,9 +260,7 @@ static void take_option(struct parser *parser, int code,
     case HELP:
         print_help(parser->lesson);
     default:
-        own = &parser->lesson->options[code - FIRST_OWN];
-        parser->numbers[code - FIRST_OWN] =
-            own->value == NULL ? 1 : whole_number(own, text);
+        take_own_option(parser, code - FIRST_OWN, text);
     }
 }
 

@@ -23,8 +23,6 @@
 
 enum { LENT = 3 }; /* stdin, stdout, stderr */
 
-static const double patience = 20; /* s, until rank 0 begins */
-
 static const char lender_name[] = "LESSON_LENDER"; /* a variable */
 
 /* ------------------------------------------------- environment -- */
@@ -335,6 +333,14 @@ static int status_of(int exitcode)
     return EXIT_REFUSED;
 }
 
+/* In seconds, until rank 0 begins: then its own watchdog is there. */
+static double patience(void)
+{
+    const char *text = getenv("LESSON_PATIENCE");
+
+    return text == NULL ? 60 : strtod(text, NULL);
+}
+
 static int run_job(struct mpirun *job)
 {
     struct process lender;
@@ -344,7 +350,7 @@ static int run_job(struct mpirun *job)
     xprocess_start(&lender, lend, &door);
     xclose(door);
     mpirun_start(job);
-    if (process_join(&job->process, patience) == ETIMEDOUT &&
+    if (process_join(&job->process, patience()) == ETIMEDOUT &&
         process_is_alive(&lender)) {
         report_error(ETIMEDOUT, "mpirun, which has not begun");
         return EXIT_REFUSED;

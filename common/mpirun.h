@@ -35,10 +35,10 @@ bool mpirun_is_parent(void);
  * Runs this program with the same arguments in *ranks ranks, and
  * returns the status that it should end with: that of the first rank
  * which did not end with 0; EXIT_REFUSED, with a line that says why,
- * when mpirun could not start them, not even in 20 s, or one was
- * killed.  Before all that it looks at the options, one of which may
- * set *ranks, so that what is wrong is told once.  SIGINT ends the
- * program with EXIT_INTERRUPTED.
+ * when one was killed or mpirun could not start them, at the latest
+ * after LESSON_PATIENCE or 60 seconds.  Before all that it looks at
+ * the options, one of which may set *ranks, so that what is wrong is
+ * told once.  SIGINT ends the program with EXIT_INTERRUPTED.
  *
  * MPIRUN in the environment names another mpirun than that in PATH.
  */

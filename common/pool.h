@@ -66,8 +66,8 @@ struct pool_options {
      * that take another's place.  When it returns an error (see
      * task_error) the pool is broken: it is closed, those tasks that
      * have not begun are cancelled with that error, and the message
-     * tells why.  So it is when more workers in a row than the pool
-     * has die in it.  Who opens the pool does not wait for it.
+     * tells why.  So it is when one worker after another dies before
+     * its first task.  Who opens the pool does not wait for it.
      */
     int (*initializer)(void *context);
     void *context;

@@ -193,6 +193,20 @@ static void *signal_later(void *unused)
     return unused;
 }
 
+/* clang's -fsanitize=float-cast-overflow sees -INFINITY as a time. */
+static void a_condition_is_not_waited_for_in_the_past(void)
+{
+    static const double limits[] = {0, -1, -1e300, -INFINITY};
+
+    expect_int(clock_cond_init(&condition), 0);
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < 4; i++)
+        expect_int(clock_cond_wait(&condition, &mutex,
+                                   clock_deadline(limits[i])),
+                   ETIMEDOUT);
+    pthread_mutex_unlock(&mutex);
+}
+
 static void a_condition_is_waited_for(void)
 {
     static const double limits[] = {20, 1e9, 1e300, INFINITY};
@@ -243,6 +257,7 @@ static const struct test tests[] = {
     TEST(a_semaphore_is_waited_for),
     TEST(a_condition_keeps_the_deadline),
     TEST(a_condition_is_waited_for),
+    TEST(a_condition_is_not_waited_for_in_the_past),
     TEST(cpus_are_those_that_this_process_may_use),
     {0},
 };

@@ -61,16 +61,20 @@ static int out_file, err_file;
 static char out[100000], err[100000];
 
 static int number = 3;
+static const char *names[3]; /* two, and NULL */
 
 static int be_a_lesson(char **arguments, void (*parts)(void))
 {
     static const struct lesson_option options[] = {
         {"number", "N", "a number", &number, -5, 5}, {0}};
+    static const struct lesson_text texts[] = {
+        {"name", "NAME", "a name", "n:", names, 2}, {0}};
     static const struct lesson lesson = {
         .name = "lesson-00 toy",
         .summary = "a lesson for tests",
         .example = "./toy --number 2",
         .options = options,
+        .texts = texts,
     };
     int count = 0;
 
@@ -515,12 +519,39 @@ static void an_option_sets_its_number(void)
     expect_string(out, "");
 }
 
+static void lesson_of_names(void)
+{
+    for (int i = 0; names[i] != NULL; i++)
+        say("%s", names[i]);
+}
+
+static void an_option_takes_texts(void)
+{
+    static char *arguments[] = {"toy", "--name=n:1", "--name",
+                                "n:2", NULL,         NULL};
+
+    out_file = new_file();
+    begin(lesson_of_names, arguments, out_file);
+    expect_int(finish(), 0);
+    expect_string(out, "  n:1\n  n:2\n");
+    arguments[4] = "--name=n:3";
+    out_file = new_file();
+    begin(lesson_of_names, arguments, out_file);
+    expect_int(finish(), EXIT_USAGE);
+    expect(strstr(err, "--name n:3: at most 2 of them") != NULL);
+    expect_int(status_with(lesson_of_names, "--name=m"), EXIT_USAGE);
+    expect(strstr(err, "--name m: a text that begins with n: is "
+                       "expected") != NULL);
+    expect_int(status_with(lesson_of_names, "--name="), EXIT_USAGE);
+}
+
 static void help_is_complete(void)
 {
     expect_int(status_with(lesson_of_a_number, "--help"), 0);
     expect(strncmp(out, "Example: ./toy --number 2\n", 26) == 0);
     expect(strstr(out, "lesson-00 toy: a lesson for tests") != NULL);
     expect(strstr(out, "a number (-5 to 5, default 3)") != NULL);
+    expect(strstr(out, "--name NAME") != NULL);
     expect_string(err, "");
 }
 
@@ -723,6 +754,7 @@ static const struct test tests[] = {
     TEST(a_child_that_can_not_write_ends_the_lesson),
     TEST(units_are_as_long_as_was_asked_for),
     TEST(an_option_sets_its_number),
+    TEST(an_option_takes_texts),
     TEST(help_is_complete),
     TEST(source_shows_what_a_part_needs_once),
     TEST(a_hang_ends_with_4_and_a_line_for_each_row),

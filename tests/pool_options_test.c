@@ -215,13 +215,38 @@ static void expect_end_of_births(int (*initializer)(void *),
     expect_broken(pool, reason);
     finish_pool(pool);
     expect_childless();
-    expect(atomic_load(&roll->count) <= 3 * WORKERS);
+    expect(atomic_load(&roll->count) <= 30 + WORKERS);
 }
 
 static void death_in_it_breaks_the_pool(void)
 {
     expect_end_of_births(crash, "was killed by signal 6");
     expect_end_of_births(leave, "exited with status 3");
+}
+
+/* Whatever it is that kills them: here it is who observes the pool. */
+static void kill_newborn(enum pool_event event, int worker,
+                         uint64_t task)
+{
+    (void)worker, (void)task;
+    if (event == POOL_WORKER_STARTED)
+        kill(getpid(), SIGKILL);
+}
+
+static void so_does_death_without_one(void)
+{
+    struct pool *pool;
+    struct future *future;
+
+    set_stage();
+    pool_observe(kill_newborn);
+    pool = open_pool(&pool_processes, WORKERS);
+    future = pool_submit(pool, count_run, NULL, 0, 0);
+    if (future != NULL)
+        expect_end(future, EOWNERDEAD);
+    expect_broken(pool, "workers die before their first task: worker");
+    pool_free(pool);
+    expect_childless();
 }
 
 /* As if the out-of-memory killer had taken each worker once. */
@@ -250,12 +275,12 @@ static void accidents_do_not(void)
 static int be_killed_at_times(void *context)
 {
     (void)context;
-    if (atomic_fetch_add(&roll->count, 1) % 2 == 0)
+    if (atomic_fetch_add(&roll->count, 1) % 10 != 0)
         kill(getpid(), SIGKILL);
     return 0;
 }
 
-/* One is born between two that are not. */
+/* One is born among nine that are not. */
 static void however_many(void)
 {
     struct pool_options options = {.initializer = be_killed_at_times,
@@ -268,7 +293,7 @@ static void however_many(void)
     for (int i = 0; i < TASKS; i++)
         expect_int(take_int(submit_int(pool, twice, i)), 2 * i);
     finish_pool(pool);
-    expect(atomic_load(&roll->count) >= 2 * TASKS);
+    expect(atomic_load(&roll->count) >= 9 * TASKS);
 }
 
 /* ------------------------------------------- tasks per worker -- */
@@ -480,6 +505,7 @@ static const struct test tests[] = {
     BOTH(failure_without_a_message),
     BOTH(what_has_begun_is_done),
     TEST(death_in_it_breaks_the_pool),
+    TEST(so_does_death_without_one),
     TEST(accidents_do_not),
     TEST(however_many),
     BOTH(after_one_task),

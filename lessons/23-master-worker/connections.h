@@ -71,7 +71,7 @@ static struct {
     struct traffic *traffic;
     pthread_mutex_t lock; /* held while a socket is opened or closed */
     struct connection connections[SOCKETS_MAX]; /* by their sockets */
-    char heads[SOCKETS_MAX][HTTP_HEAD_MAX];
+    char (*heads)[HTTP_HEAD_MAX];               /* the same */
 } worker;
 
 static _Thread_local int thread_number;
@@ -361,6 +361,7 @@ static void connections_open(int listener, int threads, double patience,
     worker.traffic = traffic;
     for (int socket = 0; socket < SOCKETS_MAX; socket++)
         worker.connections[socket].since = INFINITY;
+    worker.heads = xcalloc(SOCKETS_MAX, sizeof *worker.heads);
     xpthread_mutex_init(&worker.lock);
     worker.epoll =
         check_call(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");

@@ -1,5 +1,6 @@
 /*
- * ours.c -- the pools of common/, measured from outside.
+ * ours.c -- the pools of common/, and its coroutines, measured from
+ * outside.
  *
  * Compare with: raw.c, which has the limits, and cpython.py, which
  * does the same with Python's four pools.
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "bench.h"
+#include "coroutine.h"
 #include "cpu.h"
 #include "pool.h"
 
@@ -289,6 +291,37 @@ static double measure_growth(const struct setting *setting)
     return (double)(after - before);
 }
 
+static void yield_for_ever(void *unused)
+{
+    for (;;)
+        coroutine_yield(unused);
+}
+
+/* In CPU time: a switch waits for nothing. */
+static double thread_time(void)
+{
+    struct timespec now;
+
+    check_call(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now),
+               "clock_gettime");
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double measure_switch(const struct setting *setting)
+{
+    struct coroutine *other =
+        check_pointer(coroutine_create("other", yield_for_ever, NULL),
+                      "coroutine_create");
+    double start = thread_time();
+
+    (void)setting;
+    for (int i = 0; i < 10 * MILLION; i++)
+        coroutine_resume(other, NULL);
+    start = thread_time() - start;
+    coroutine_free(other);
+    return start / (10 * MILLION) * 1e9;
+}
+
 int main(int argc, char **argv)
 {
     static const struct measurement measurements[] = {
@@ -300,6 +333,7 @@ int main(int argc, char **argv)
         {"sleep", measure_sleep},
         {"memory", measure_memory},
         {"growth", measure_growth},
+        {"switch", measure_switch},
         {NULL, NULL}};
 
     return bench_main(measurements, argc, argv);
