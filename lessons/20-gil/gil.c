@@ -80,7 +80,7 @@ static atomic_int running;
 
 /* Protected by the one lock. */
 static char order[2 * PAIR * (TURNS + 1)];
-static size_t order_length;
+static int order_length;
 static double shortest_wait; /* u */
 
 static void begin_turn(const char *row)
@@ -134,7 +134,7 @@ static bool alternates(void)
 {
     bool alternate = true;
 
-    for (size_t i = 1; i < order_length; i++)
+    for (int i = 1; i < order_length; i++)
         alternate = alternate && order[i] != order[i - 1];
     return alternate;
 }
@@ -148,10 +148,10 @@ static void part_turns(void)
     crowd_threads(PAIR, take_turns);
     close_gils();
 
-    say("turns: %.*s", (int)order_length, order);
+    say("turns: %.*s", order_length, order);
     saw("%d at once", inside.most);
     claim(inside.most == 1, "one thread at a time is in it");
-    saw("%.*s", (int)order_length, order);
+    saw("%.*s", order_length, order);
     claim(order_length == PAIR * (TURNS + 1) && alternates(),
           "who gives way comes back only after the other");
     saw("%.3f u", shortest_wait);
@@ -639,7 +639,7 @@ static void measure_latencies(void)
         one_lock = true;
         for (int i = 0; i < INTERVALS; i++) {
             echo_here(intervals[i], &latencies[i].ours);
-            always_two = always_two && switches == 2 * requests;
+            always_two = always_two && switches == 2L * requests;
             echo_in_cpython(intervals[i], &latencies[i].cpython);
         }
         one_lock = false;
