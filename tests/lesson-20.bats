@@ -3,7 +3,7 @@ load helper
 
 expected_claims() {
     echo "\
-ok one thread at a time is in it
+ok one thread at a time is in the interpreter
 ok who gives way comes back only after the other
 ok and waits for at least the interval, 0.25 u
 ok under one lock two threads get no more than one CPU

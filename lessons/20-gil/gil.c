@@ -37,9 +37,9 @@
 #include "timeline.h"
 
 enum {
-    PAIR = 2,
-    ROUNDS = 3,
-    TRIES = 10,
+    PAIR = 2,   /* threads, or processes */
+    ROUNDS = 3, /* of each measurement */
+    TRIES = 10, /* when they were disturbed */
     REQUESTS_MAX = SERIES_MAX / ROUNDS
 };
 
@@ -150,7 +150,8 @@ static void part_turns(void)
 
     say("turns: %.*s", order_length, order);
     saw("%d at once", inside.most);
-    claim(inside.most == 1, "one thread at a time is in it");
+    claim(inside.most == 1,
+          "one thread at a time is in the interpreter");
     saw("%.*s", order_length, order);
     claim(order_length == PAIR * (TURNS + 1) && alternates(),
           "who gives way comes back only after the other");
@@ -254,8 +255,9 @@ static bool tell(const char *command, double interval)
     int size =
         snprintf(line, sizeof line, "%s %g\n", command, interval);
 
-    return cpython.there &&
-           write(cpython.peer.to, line, (size_t)size) == size;
+    cpython.there = cpython.there &&
+                    write(cpython.peer.to, line, (size_t)size) == size;
+    return cpython.there;
 }
 
 static void open_cpython(void)
