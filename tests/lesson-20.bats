@@ -57,7 +57,8 @@ ok with a mutex of its own it loses none"
     pkill -KILL -P "$lesson_pid" python3
     finish_lesson
     assert_equal "$status" 0
-    assert_equal "$(claims <<<"$output")" "$(expected_claims)"
+    assert_equal "$(claims <<<"$output" | grep -vF "CPython's")" \
+        "$(expected_claims)"
     printf '#!/bin/sh\nprintf %%-16s 3.11.7; read line\n' >"$place/python3"
     chmod +x "$place/python3"
     run -0 guarded env PATH="$place:$PATH" \
