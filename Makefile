@@ -28,7 +28,8 @@ CC := $(cc-$(VARIANT))
 endif
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-            -Wmissing-prototypes $(if $(WERROR),-Werror)
+            -Wmissing-prototypes $(if $(WERROR),-Werror) \
+            $(if $(findstring clang,$(CC)),-Wthread-safety)
 FLAGS := -std=c11 -D_GNU_SOURCE -iquote common -pthread $(WARNINGS) \
          $(flags-$(VARIANT)) $(CPPFLAGS) $(CFLAGS)
 LIBS  := -pthread -lm -lrt
@@ -41,8 +42,9 @@ LESSON_C := $(sort $(wildcard lessons/[0-9][0-9]-*/*.c))
 TEST_C   := $(sort $(wildcard tests/*.c))
 BENCH_C  := $(sort $(wildcard tests/bench/*.c))
 
-# A lesson that uses MPI is built with mpicc, and left out without it.
-MPICC    := mpicc
+# A lesson that uses MPI is built with mpicc, and left out without it,
+# and with musl, for which Debian has no MPI.
+MPICC    := $(if $(findstring musl,$(CC)),mpicc-for-musl,mpicc)
 MPI_C    := $(if $(LESSON_C),$(shell grep -l '<mpi\.h>' $(LESSON_C)))
 LEFT_OUT := $(if $(MPI_C),$(if $(shell command -v $(MPICC)),,$(MPI_C)))
 BUILT_C  := $(filter-out $(LEFT_OUT),$(LESSON_C))
@@ -50,7 +52,9 @@ BUILT_C  := $(filter-out $(LEFT_OUT),$(LESSON_C))
 # For a lesson's .c file: 07, the program, the compiler.
 number   = $(firstword $(subst -, ,$(notdir $(patsubst %/,%,$(dir $(1))))))
 program  = $(BIN)lesson-$(call number,$(1))
-compiler = $(if $(filter $(1),$(MPI_C)),OMPI_CC='$(CC)' $(MPICC),$(CC))
+compiler = $(if $(filter $(1),$(MPI_C)),OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC),$(CC))
+
+left-out = $(foreach c,$(LEFT_OUT),lesson-$(call number,$(c)))
 
 LIBRARY  := $(OUT)/libcommon.a
 LESSONS  := $(foreach c,$(BUILT_C),$(call program,$(c)))
@@ -72,6 +76,7 @@ package-cc       := gcc
 package-musl-gcc := musl-tools
 package-mpicc    := libopenmpi-dev openmpi-bin
 install = $(1) is missing: apt-get install $(or $(package-$(1)),$(1))
+no-mpi  = $(if $(findstring musl,$(CC)),there is no MPI for musl,$(call install,mpicc))
 
 .PHONY: all everything test lint bench slides test-slides transcripts \
         walk test-faults clean help FORCE $(VARIANTS)
@@ -82,8 +87,9 @@ install = $(1) is missing: apt-get install $(or $(package-$(1)),$(1))
 ## make lesson-07   build one lesson; then run it: ./lesson-07
 ## make             build all lessons
 all: $(LESSONS)
+	$(if $(LEFT_OUT),@echo '  without $(left-out): $(no-mpi)')
 
-everything: $(LESSONS) $(TESTERS) $(BENCHES)
+everything: all $(TESTERS) $(BENCHES)
 
 ## make test        run all tests, or some:
 ##                    TESTS="lesson-07 frame"  those in these files
@@ -207,8 +213,8 @@ endif
 endef
 $(foreach c,$(BUILT_C),$(eval $(call lesson-rules,$(c))))
 
-$(foreach c,$(LEFT_OUT),lesson-$(call number,$(c))): FORCE
-	@echo '$(call install,mpicc)' >&2; exit 1
+$(left-out): FORCE
+	@echo '$(no-mpi)' >&2; exit 1
 
 lesson-%: FORCE
 	@echo 'there is no lesson $*; there are: $(foreach c,$(LESSON_C),$(call number,$(c)))' >&2

@@ -11,6 +11,19 @@
 int cpu_count(void);
 
 /*
+ * How many CPUs' worth of time the caller's control groups allow, such
+ * as 0.5 in a container with half a CPU: INFINITY without a limit, or
+ * when that can not be found out.
+ */
+double cpu_quota(void);
+
+/*
+ * The same from a copy of /proc/self/cgroup and of /sys/fs/cgroup, for
+ * tests.
+ */
+double cpu_quota_in(const char *groups, const char *mounts);
+
+/*
  * How often a waiter should look again before it sleeps: waking a
  * sleeping core takes tens of microseconds, a look takes some
  * nanoseconds.  0 when there is one CPU, where looking only keeps

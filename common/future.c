@@ -30,7 +30,7 @@ int task_error(int error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    strcpy(message_here, message);
+    memcpy(message_here, message, strlen(message) + 1);
     return error;
 }
 
@@ -59,7 +59,7 @@ struct future *future_new(const struct future_owner *owner,
         return NULL;
     memset(future, 0, sizeof *future);
     atomic_init(&future->holders, 2);
-    pthread_mutex_init(&future->lock, NULL);
+    mutex_init(&future->lock);
     future->owner = owner;
     future->job = *job;
     future->slot = NO_SLOT;
@@ -84,7 +84,7 @@ void future_free(struct future *future)
     if (future == NULL || atomic_fetch_sub(&future->holders, 1) > 1)
         return;
     free_callbacks(future);
-    pthread_mutex_destroy(&future->lock);
+    mutex_destroy(&future->lock);
     free(future->message);
     free(future->argument);
     free(future);
@@ -94,9 +94,9 @@ bool future_done(struct future *future)
 {
     bool done;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     done = future->done;
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     return done;
 }
 
@@ -104,9 +104,9 @@ bool future_cancelled(struct future *future)
 {
     bool cancelled;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     cancelled = future->cancelled;
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     return cancelled;
 }
 
@@ -130,11 +130,11 @@ static void announce(struct watch *watch)
 {
     struct completion *completion = watch->completion;
 
-    pthread_mutex_lock(&completion->lock);
+    mutex_lock(&completion->lock);
     watch->next_done = NULL;
     *completion->last = watch;
     completion->last = &watch->next_done;
-    pthread_mutex_unlock(&completion->lock);
+    mutex_unlock(&completion->lock);
     sem_post(&completion->done);
 }
 
@@ -142,14 +142,14 @@ void completion_watch(struct watch *watch, struct future *future)
 {
     watch->future = future;
     watch->completion->left++;
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     if (future->done) {
         announce(watch);
     } else {
         watch->next = future->watches;
         future->watches = watch;
     }
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
 }
 
 void completion_unwatch(struct watch *watch)
@@ -159,13 +159,13 @@ void completion_unwatch(struct watch *watch)
 
     if (future == NULL)
         return;
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     for (link = &future->watches; *link != NULL; link = &(*link)->next)
         if (*link == watch) {
             *link = watch->next;
             break;
         }
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     watch->future = NULL;
 }
 
@@ -173,7 +173,7 @@ static void completion_init(struct completion *completion,
                             struct watch *watches, size_t count)
 {
     sem_init(&completion->done, 0, 0);
-    pthread_mutex_init(&completion->lock, NULL);
+    mutex_init(&completion->lock);
     completion->first = NULL;
     completion->last = &completion->first;
     completion->left = 0;
@@ -187,7 +187,7 @@ static void completion_destroy(struct completion *completion)
 {
     for (size_t i = 0; i < completion->count; i++)
         completion_unwatch(&completion->watches[i]);
-    pthread_mutex_destroy(&completion->lock);
+    mutex_destroy(&completion->lock);
     sem_destroy(&completion->done);
 }
 
@@ -227,12 +227,12 @@ struct watch *completion_take(struct completion *completion,
     errno = clock_sem_wait(&completion->done, timeout);
     if (errno != 0)
         return NULL;
-    pthread_mutex_lock(&completion->lock);
+    mutex_lock(&completion->lock);
     watch = completion->first;
     completion->first = watch->next_done;
     if (completion->first == NULL)
         completion->last = &completion->first;
-    pthread_mutex_unlock(&completion->lock);
+    mutex_unlock(&completion->lock);
     completion->left--;
     return watch;
 }
@@ -256,9 +256,9 @@ static bool has_failed(struct future *future)
 {
     bool failed;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     failed = future->error != 0;
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     return failed;
 }
 
@@ -322,7 +322,7 @@ void future_finish(struct future *future, const struct outcome *outcome)
 {
     struct watch *watch;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     future->error = outcome->error;
     future->error_index = outcome->index;
     future->cancelled = outcome->cancelled;
@@ -333,7 +333,7 @@ void future_finish(struct future *future, const struct outcome *outcome)
         future->watches = watch->next;
         announce(watch);
     }
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
 }
 
 /* --------------------------------------------------- callbacks -- */
@@ -356,9 +356,9 @@ static void call(struct future *future, const struct callback *callback)
                      (unsigned long long)future->job.number);
 }
 
-/* Called with the lock held. */
 static int append_callback(struct future *future,
                            const struct callback *callback)
+    REQUIRES(future->lock)
 {
     struct callback *copy = &future->own;
 
@@ -380,11 +380,11 @@ int future_add_callback(struct future *future,
     bool settled;
     int error = 0;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     settled = future->settled;
     if (!settled)
         error = append_callback(future, &callback);
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     if (settled)
         call(future, &callback);
     return error;
@@ -396,8 +396,9 @@ int future_add_done_callback(struct future *future,
     return future_add_callback(future, callback, context, ALWAYS);
 }
 
-/* Called with the lock held: the next callback, or settled. */
+/* The next callback, or settled. */
 static struct callback *next_callback(struct future *future)
+    REQUIRES(future->lock)
 {
     struct callback *callback = future->callback;
 
@@ -415,10 +416,10 @@ bool future_settle(struct future *future)
 {
     bool waiting;
 
-    pthread_mutex_lock(&future->lock);
+    mutex_lock(&future->lock);
     waiting = future->callback != NULL;
     future->settled = !waiting;
-    pthread_mutex_unlock(&future->lock);
+    mutex_unlock(&future->lock);
     return waiting;
 }
 
@@ -427,9 +428,9 @@ void future_run_callbacks(struct future *future)
     struct callback *callback;
 
     for (;;) {
-        pthread_mutex_lock(&future->lock);
+        mutex_lock(&future->lock);
         callback = next_callback(future);
-        pthread_mutex_unlock(&future->lock);
+        mutex_unlock(&future->lock);
         if (callback == NULL)
             return;
         call(future, callback);

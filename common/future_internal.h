@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "future.h"
+#include "mutex.h"
 #include "pool.h"
 
 /* What the task's owner, a pool, can do for its future. */
@@ -48,7 +49,7 @@ struct future {
     const struct future_owner *owner;
 
     /* Protected by the lock. */
-    pthread_mutex_t lock;
+    struct mutex lock;
     bool done;
     bool settled; /* done, and all callbacks have run */
     bool cancelled;
@@ -86,7 +87,7 @@ struct watch {
 /* A list of futures in the order in which they are done. */
 struct completion {
     sem_t done; /* counts the futures in the list */
-    pthread_mutex_t lock;
+    struct mutex lock;
     struct watch *first; /* protected by the lock */
     struct watch **last; /* protected by the lock */
     size_t left;         /* futures watched and not given out */

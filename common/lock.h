@@ -10,7 +10,9 @@
 
 #include <pthread.h>
 
-struct lock {
+#include "thread_safety.h"
+
+struct LOCKABLE lock {
     pthread_mutex_t mutex;
 };
 
@@ -27,9 +29,9 @@ void lock_destroy(struct lock *lock);
  * sound again.  Not recursive: a holder that asks again waits for
  * itself.
  */
-int lock_acquire(struct lock *lock);
+int lock_acquire(struct lock *lock) ACQUIRES(*lock);
 
 /* Only by the holder. */
-void lock_release(struct lock *lock);
+void lock_release(struct lock *lock) RELEASES(*lock);
 
 #endif

@@ -83,7 +83,7 @@ static void destroy(struct pool *pool)
     free(pool->free_slots);
     pthread_cond_destroy(&pool->idle);
     pthread_cond_destroy(&pool->place_free);
-    pthread_mutex_destroy(&pool->lock);
+    mutex_destroy(&pool->lock);
     free(pool);
 }
 
@@ -91,7 +91,7 @@ static int build(struct pool *pool)
 {
     size_t slots = (size_t)pool->slots;
 
-    pthread_mutex_init(&pool->lock, NULL);
+    mutex_init(&pool->lock);
     clock_cond_init(&pool->place_free);
     pthread_cond_init(&pool->idle, NULL);
     pthread_once(&counting, start_counting);
@@ -149,8 +149,7 @@ struct pool *pool_open(const struct pool_kind *kind, int workers)
     return pool_open_with(kind, workers, &usual);
 }
 
-/* Called with the lock held. */
-static void close_entrance(struct pool *pool)
+static void close_entrance(struct pool *pool) REQUIRES(pool->lock)
 {
     pool->closed = true;
     pthread_cond_broadcast(&pool->place_free);
@@ -161,9 +160,9 @@ int pool_close(struct pool *pool)
 {
     if (!pool_is_ours(pool))
         return EPERM;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     close_entrance(pool);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return 0;
 }
 
@@ -173,7 +172,7 @@ void pool_drop(struct pool *pool, int error, const char *reason)
     struct outcome *outcome = &pool->dropped;
     struct future *future, *next;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (!pool->terminated) {
         outcome->error = error;
         outcome->cancelled = true;
@@ -183,7 +182,7 @@ void pool_drop(struct pool *pool, int error, const char *reason)
     pool->terminated = true;
     close_entrance(pool);
     future = pool_withdraw_all(pool, outcome);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     for (; future != NULL; future = next) {
         next = future->next;
         pool_call_back(pool, future);
@@ -213,9 +212,9 @@ int pool_terminate(struct pool *pool)
     if (!pool_is_ours(pool))
         return EPERM;
     pool_drop(pool, ECANCELED, "the pool was terminated");
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pool->stopped = true;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     pool->kind->stop(pool);
     return 0;
 }
@@ -224,10 +223,10 @@ bool pool_needs_workers(struct pool *pool)
 {
     bool needed;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     needed =
         !pool->terminated && (!pool->closed || pool->unsettled > 0);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return needed;
 }
 
@@ -239,21 +238,21 @@ int pool_join(struct pool *pool)
         return EPERM;
     if (pool_is_served_here(pool))
         return EDEADLK;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (!pool->closed)
         error = EBUSY;
     while (error == 0 && !pool->joined &&
            (pool->joining || pool->unsettled > 0))
-        pthread_cond_wait(&pool->idle, &pool->lock);
+        mutex_wait(&pool->lock, &pool->idle, INFINITY);
     if (error == 0 && !pool->joined) {
         pool->joining = true;
-        pthread_mutex_unlock(&pool->lock);
+        mutex_unlock(&pool->lock);
         pool->kind->join(pool);
-        pthread_mutex_lock(&pool->lock);
+        mutex_lock(&pool->lock);
         pool->joined = true;
         pthread_cond_broadcast(&pool->idle);
     }
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return error;
 }
 

@@ -92,7 +92,7 @@ struct pool {
     struct queue *tasks; /* numbers of slots that are QUEUED */
     void *crew;          /* what the kind needs to know */
 
-    pthread_mutex_t lock;
+    struct mutex lock;
     pthread_cond_t place_free; /* for submitters that are held back */
     pthread_cond_t idle;       /* for join: nothing left to do */
 
@@ -171,38 +171,38 @@ unsigned char *pool_results(struct slot *slot);
 /* Puts a QUEUED slot's number into the queue of tasks (again). */
 void pool_enqueue(struct pool *pool, int number);
 
-/* The others are called with the lock held. */
-
 /*
  * Fills a free slot, of which there is one, and hands it over to the
  * workers.  Without a future somebody waits at the slot itself.
  */
 int pool_start(struct pool *pool, const struct job *job,
-               const void *argument, struct future *future);
+               const void *argument, struct future *future)
+    REQUIRES(pool->lock);
 
 /* Is there a free slot for which nobody waits? */
-bool pool_has_slot(struct pool *pool);
+bool pool_has_slot(struct pool *pool) REQUIRES(pool->lock);
 
 /* Frees the slot, and fills it again if somebody waits for one. */
-void pool_free_slot(struct pool *pool, int number);
+void pool_free_slot(struct pool *pool, int number) REQUIRES(pool->lock);
 
 /* The future waits for a free slot.  0 or ENOMEM. */
 int pool_put_aside(struct pool *pool, struct future *future,
-                   const void *argument);
+                   const void *argument) REQUIRES(pool->lock);
 
 /*
  * Takes a task back unless it has begun, and finishes its future with
  * that outcome.  Returns whether it did.
  */
 bool pool_withdraw(struct pool *pool, struct future *future,
-                   const struct outcome *outcome);
+                   const struct outcome *outcome) REQUIRES(pool->lock);
 
 /*
  * The same for all tasks that have not begun.  Returns the futures,
  * whose callbacks are still to be run, as a list.
  */
 struct future *pool_withdraw_all(struct pool *pool,
-                                 const struct outcome *outcome);
+                                 const struct outcome *outcome)
+    REQUIRES(pool->lock);
 
 /* ----------------------------------------------- pool_work.c -- */
 
@@ -230,8 +230,8 @@ void pool_retire(struct pool *pool, struct future *future);
 /* One task less to wait for, and to keep a place for. */
 void pool_one_less(struct pool *pool, bool holds_place);
 
-/* With the lock, of a closed pool: once idle, the workers may go. */
-void pool_let_go(struct pool *pool);
+/* Of a closed pool: once it is idle, the workers may go. */
+void pool_let_go(struct pool *pool) REQUIRES(pool->lock);
 
 /* --------------------------------------------- pool_submit.c -- */
 

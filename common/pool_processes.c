@@ -49,7 +49,7 @@ struct crew {
     sem_t started; /* the supervisor has tried to start all workers */
     int error;     /* and this is why it could not, or 0 */
 
-    pthread_mutex_t lock;
+    struct mutex lock;
     pthread_cond_t wake;
 
     /* Protected by the lock. */
@@ -85,14 +85,14 @@ static int hire(struct pool *pool, int worker)
     struct process process = {0};
     int error = ECANCELED;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (!pool->terminated) {
         atomic_store(&record->slot, NO_SLOT);
         atomic_store(&record->ready, false);
         error = process_start(&process, work, &post);
         record->pid = process.pid;
     }
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     if (error == 0)
         crew->living++;
     return error;
@@ -139,11 +139,11 @@ static bool waits_again(struct pool *pool, struct slot *slot)
 {
     bool again;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     again = slot->runs < slot->job.count && !pool->terminated;
     if (again)
         atomic_store(&slot->state, QUEUED);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return again;
 }
 
@@ -176,9 +176,9 @@ static bool is_waited_for(struct pool *pool, int number)
 {
     bool waited_for;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     waited_for = pool_slot(pool, number)->waited_for;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return waited_for;
 }
 
@@ -225,10 +225,10 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     int number = atomic_load(&record->slot);
 
     describe_death(&death, worker, pid, status);
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (pool->stopped)
         death = pool->dropped;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     crew->living--;
     queue_recover(pool->tasks);
     queue_recover(crew->done);
@@ -249,13 +249,13 @@ static pid_t reap(struct pool *pool, struct worker *worker, int *status)
     pid_t pid;
 
     *status = STATUS_LOST;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pid = worker->pid;
     if (pid != 0 && waitpid(pid, status, WNOHANG) == 0)
         pid = 0;
     if (pid != 0)
         worker->pid = 0;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return pid;
 }
 
@@ -291,11 +291,11 @@ static void await_death(struct pool *pool, int flags)
 
 static void kill_all(struct pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     for (int i = 0; i < pool->workers; i++)
         if (pool->floor->workers[i].pid != 0)
             kill(pool->floor->workers[i].pid, SIGKILL);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
 }
 
 /*
@@ -357,13 +357,13 @@ static struct future *next_to_call(struct crew *crew)
 {
     struct future *futures;
 
-    pthread_mutex_lock(&crew->lock);
+    mutex_lock(&crew->lock);
     while (crew->first == NULL && !crew->over)
-        pthread_cond_wait(&crew->wake, &crew->lock);
+        mutex_wait(&crew->lock, &crew->wake, INFINITY);
     futures = crew->first;
     crew->first = NULL;
     crew->last = &crew->first;
-    pthread_mutex_unlock(&crew->lock);
+    mutex_unlock(&crew->lock);
     return futures;
 }
 
@@ -390,10 +390,10 @@ static void *call_back(void *arg)
 
 static void end_caller(struct crew *crew)
 {
-    pthread_mutex_lock(&crew->lock);
+    mutex_lock(&crew->lock);
     crew->over = true;
     pthread_cond_signal(&crew->wake);
-    pthread_mutex_unlock(&crew->lock);
+    mutex_unlock(&crew->lock);
 }
 
 /* Copes with a crew that is half built. */
@@ -412,7 +412,7 @@ static void join(struct pool *pool)
         pthread_join(crew->caller, NULL);
     queue_destroy(crew->done);
     pthread_cond_destroy(&crew->wake);
-    pthread_mutex_destroy(&crew->lock);
+    mutex_destroy(&crew->lock);
     sem_destroy(&crew->started);
     free(crew);
 }
@@ -465,7 +465,7 @@ static int start(struct pool *pool)
     pool->crew = crew;
     crew->last = &crew->first;
     sem_init(&crew->started, 0, 0);
-    pthread_mutex_init(&crew->lock, NULL);
+    mutex_init(&crew->lock);
     pthread_cond_init(&crew->wake, NULL);
     crew->done = queue_create(2 * (size_t)pool->slots, sizeof(int));
     heed_deaths();
@@ -504,11 +504,11 @@ static void settle(struct pool *pool, struct future *futures)
     *end = NULL;
     if (called == NULL)
         return;
-    pthread_mutex_lock(&crew->lock);
+    mutex_lock(&crew->lock);
     *crew->last = called;
     crew->last = end;
     pthread_cond_signal(&crew->wake);
-    pthread_mutex_unlock(&crew->lock);
+    mutex_unlock(&crew->lock);
 }
 
 static void stop(struct pool *pool)

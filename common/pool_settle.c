@@ -9,10 +9,11 @@
 #include "pool_internal.h"
 
 /*
- * Called with the lock held: nobody else frees slots or fills them.
- * The number may be an old hint, for a slot that has moved on.
+ * Nobody else frees slots or fills them meanwhile.  The number may be
+ * an old hint, for a slot that has moved on.
  */
 static struct future *future_of(struct pool *pool, int number)
+    REQUIRES(pool->lock)
 {
     struct slot *slot = pool_slot(pool, number);
     struct future *future = NULL;
@@ -32,14 +33,14 @@ static struct future *collect_futures(struct pool *pool,
 {
     struct future *futures = NULL, **end = &futures;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     for (size_t i = 0; i < count; i++) {
         *end = future_of(pool, numbers[i]);
         if (*end != NULL)
             end = &(*end)->next;
     }
     *end = NULL;
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return futures;
 }
 
@@ -59,12 +60,12 @@ void pool_harvest(struct pool *pool, const int *numbers, size_t count)
 
     for (future = futures; future != NULL; future = future->next)
         take_result(pool, future);
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     for (future = futures; future != NULL; future = future->next) {
         pool_free_slot(pool, future->slot);
         future->slot = NO_SLOT;
     }
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     if (futures != NULL)
         pool->kind->settle(pool, futures);
 }
@@ -80,9 +81,9 @@ static void give_place_back(struct pool *pool)
 
     if (places < pool->slots / 4 || atomic_load(&pool->held_back) == 0)
         return;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pthread_cond_signal(&pool->place_free);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
 }
 
 void pool_one_less(struct pool *pool, bool holds_place)
@@ -92,9 +93,9 @@ void pool_one_less(struct pool *pool, bool holds_place)
     if (atomic_fetch_sub(&pool->unsettled, 1) > 1 ||
         !atomic_load(&pool->closed))
         return;
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pool_let_go(pool);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
 }
 
 void pool_let_go(struct pool *pool)

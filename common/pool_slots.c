@@ -1,9 +1,8 @@
 /*
  * The slots of a pool, and the backlog that waits for one.
  *
- * From pool_start on, all functions are called with the pool's lock
- * held.  Free slots are a stack: the one used last is still in the
- * cache, and a slot that was never needed takes no memory.
+ * Free slots are a stack: the one used last is still in the cache, and
+ * a slot that was never needed takes no memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +92,7 @@ int pool_put_aside(struct pool *pool, struct future *future,
 
 /* Takes the future out of the backlog, if it is there. */
 static bool take_back(struct pool *pool, struct future *future)
+    REQUIRES(pool->lock)
 {
     struct future **link = &pool->backlog;
 
@@ -116,6 +116,7 @@ static bool change_state(struct slot *slot, int from, int to)
  * otherwise that worker sends it back.
  */
 static bool cancel_slot(struct pool *pool, int number)
+    REQUIRES(pool->lock)
 {
     struct slot *slot = pool_slot(pool, number);
 

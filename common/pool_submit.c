@@ -24,24 +24,21 @@ int pool_check_job(struct pool *pool, const struct job *job)
 
 /* Who gives a place back looks whether somebody is held back. */
 static int await_place(struct pool *pool, double deadline)
+    REQUIRES(pool->lock)
 {
     int error = 0;
 
     atomic_fetch_add(&pool->held_back, 1);
     while (atomic_load(&pool->places) == 0 && !pool->closed &&
            error == 0)
-        error =
-            clock_cond_wait(&pool->place_free, &pool->lock, deadline);
+        error = mutex_wait(&pool->lock, &pool->place_free, deadline);
     atomic_fetch_sub(&pool->held_back, 1);
     return atomic_load(&pool->places) > 0 ? 0 : error;
 }
 
-/*
- * Called with the lock held; waits for a place unless the caller is
- * one of those that make places.
- */
+/* Waits for a place unless the caller is one that makes places. */
 static int admit(struct pool *pool, struct job *job, bool *holds_place,
-                 double deadline)
+                 double deadline) REQUIRES(pool->lock)
 {
     int error = 0;
 
@@ -70,14 +67,14 @@ static int submit(struct pool *pool, struct future *future,
     bool admitted;
     int error;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     error = admit(pool, &future->job, &future->holds_place, deadline);
     admitted = error == 0;
     if (admitted && pool_has_slot(pool))
         future->slot = pool_start(pool, &future->job, argument, future);
     else if (admitted)
         error = pool_put_aside(pool, future, argument);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     if (admitted && error != 0)
         pool_one_less(pool, future->holds_place);
     return error;
@@ -92,9 +89,9 @@ static bool cancel(struct future *future)
     struct pool *pool = future->pool;
     bool cancelled;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     cancelled = pool_withdraw(pool, future, &by_user);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     if (cancelled)
         pool_call_back(pool, future);
     return cancelled;
@@ -105,10 +102,10 @@ static bool running(struct future *future)
     struct pool *pool = future->pool;
     int state = QUEUED;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (future->slot != NO_SLOT)
         state = atomic_load(&pool_slot(pool, future->slot)->state);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return state != QUEUED;
 }
 
@@ -123,10 +120,10 @@ static int refuse(struct pool *pool, int error)
 
     if (error != EPIPE)
         return task_set_message(error, strerror(error));
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     task_set_message(error,
                      pool->terminated ? pool->dropped.message : closed);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return error;
 }
 
@@ -215,12 +212,12 @@ static int reserve_slot(struct pool *pool, struct job *job,
     int number = NO_SLOT;
     bool holds_place;
 
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     if (!pool_is_served_here(pool) && pool_has_slot(pool) &&
         atomic_load(&pool->places) > 0 &&
         admit(pool, job, &holds_place, INFINITY) == 0)
         number = pool_start(pool, job, arg, NULL);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     return number;
 }
 
@@ -244,9 +241,9 @@ static int apply_by_slot(struct pool *pool, int number, void *result)
     error = task_set_message(outcome->error, outcome->message);
     if (error == 0 && result != NULL)
         memcpy(result, pool_results(slot), slot->job.result_size);
-    pthread_mutex_lock(&pool->lock);
+    mutex_lock(&pool->lock);
     pool_free_slot(pool, number);
-    pthread_mutex_unlock(&pool->lock);
+    mutex_unlock(&pool->lock);
     pool_one_less(pool, true);
     return error;
 }

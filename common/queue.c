@@ -107,9 +107,10 @@ size_t queue_size(const struct queue *queue)
     return size < queue->capacity ? size : queue->capacity;
 }
 
-/* ------------------------------ the ring, with the lock held -- */
+/* ---------------------------------------------------- the ring -- */
 
 static void append(struct queue *queue, const void *item)
+    REQUIRES(queue->lock)
 {
     size_t last = atomic_load(&queue->last);
 
@@ -118,6 +119,7 @@ static void append(struct queue *queue, const void *item)
 }
 
 static size_t take(struct queue *queue, void *items, size_t most)
+    REQUIRES(queue->lock)
 {
     size_t first = atomic_load(&queue->first);
     size_t size = queue_size(queue);
@@ -134,6 +136,7 @@ static size_t take(struct queue *queue, void *items, size_t most)
 
 /* Closes the gap from the front, where one store ends it. */
 static bool take_out(struct queue *queue, const void *item)
+    REQUIRES(queue->lock)
 {
     size_t first = atomic_load(&queue->first);
     size_t found = first;
@@ -170,12 +173,13 @@ static void has_come(struct sleepers *sleepers)
 }
 
 /*
- * With the lock held, which is free meanwhile.  Looks for a short time
- * before anybody sleeps: to wake a sleeper costs more than most tasks.
- * One at a time, the others would only disturb.
+ * The lock is free meanwhile.  Looks for a short time before anybody
+ * sleeps: to wake a sleeper costs more than most tasks.  One at a time,
+ * the others would only disturb.
  */
 static void look_around(struct queue *queue, struct sleepers *sleepers,
                         bool (*ready)(const struct queue *))
+    REQUIRES(queue->lock)
 {
     if (sleepers->coming > 0)
         return;
@@ -188,11 +192,11 @@ static void look_around(struct queue *queue, struct sleepers *sleepers,
 }
 
 /*
- * With the lock held, which is free while the caller sleeps.  Returns
- * 0, and the caller must look again, or ETIMEDOUT.
+ * The lock is free while the caller sleeps.  Returns 0, and the caller
+ * must look again, or ETIMEDOUT.
  */
 static int sleep_among(struct queue *queue, struct sleepers *sleepers,
-                       double deadline)
+                       double deadline) REQUIRES(queue->lock)
 {
     int error;
 
@@ -207,10 +211,10 @@ static int sleep_among(struct queue *queue, struct sleepers *sleepers,
     return error;
 }
 
-/* With the lock held: until it can be done, or the time is over. */
+/* Until it can be done, or the time is over. */
 static void wait_until(struct queue *queue, struct sleepers *sleepers,
                        bool (*ready)(const struct queue *),
-                       double timeout)
+                       double timeout) REQUIRES(queue->lock)
 {
     double deadline = clock_deadline(timeout);
     int error = timeout > 0 ? 0 : ETIMEDOUT;
@@ -222,13 +226,13 @@ static void wait_until(struct queue *queue, struct sleepers *sleepers,
 }
 
 /*
- * With the lock held: how many to wake when it is released.  Those on
- * their way count, and there is no use in more than can run at once:
- * whoever comes calls the next.  So a burst of items makes a system
- * call or two, and not one for each item.
+ * How many to wake when the lock is released.  Those on their way
+ * count, and there is no use in more than can run at once: whoever
+ * comes calls the next.  So a burst of items makes a system call or
+ * two, and not one for each item.
  */
 static size_t call_up(struct queue *queue, struct sleepers *sleepers,
-                      size_t work)
+                      size_t work) REQUIRES(queue->lock)
 {
     size_t most = work < queue->cpus ? work : queue->cpus;
     size_t called = 0;
@@ -248,7 +252,7 @@ static void wake(struct sleepers *sleepers, size_t count)
 }
 
 /* Gives the lock back after a change, and wakes whom it concerns. */
-static void release(struct queue *queue)
+static void release(struct queue *queue) RELEASES(queue->lock)
 {
     size_t size = queue_size(queue);
     size_t consumers = call_up(queue, &queue->consumers, size);

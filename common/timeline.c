@@ -25,6 +25,7 @@
 #include "timeline_chart.h"
 
 static struct recording *recording; /* NULL: nothing is recorded */
+static double part_start;           /* of the last part */
 
 int timeline_open(double unit)
 {
@@ -34,6 +35,7 @@ int timeline_open(double unit)
         return errno;
     fresh->start = clock_now();
     fresh->unit = unit;
+    part_start = fresh->start;
     recording = fresh;
     return 0;
 }
@@ -83,17 +85,24 @@ static void event_publish(struct event *event)
                           memory_order_release);
 }
 
-static void record(enum event_kind kind, const char *row,
-                   const char *name, uint64_t flow)
+static void record_at(double when, enum event_kind kind,
+                      const char *row, const char *name, uint64_t flow)
 {
     struct event *event = event_claim(kind);
 
     if (event == NULL)
         return;
+    event->when = when;
     event->flow = flow;
     copy_name(event->row, row);
     copy_name(event->name, name);
     event_publish(event);
+}
+
+static void record(enum event_kind kind, const char *row,
+                   const char *name, uint64_t flow)
+{
+    record_at(clock_now(), kind, row, name, flow);
 }
 
 void timeline_part(const char *title)
@@ -103,6 +112,7 @@ void timeline_part(const char *title)
     if (event == NULL)
         return;
     event->title = title;
+    part_start = event->when;
     event_publish(event);
 }
 
@@ -114,6 +124,12 @@ void timeline_begin(const char *row, const char *name, uint64_t flow)
 void timeline_end(const char *row)
 {
     record(EVENT_END, row, "", 0);
+}
+
+void timeline_bar(const char *row, const char *name, double seconds)
+{
+    record_at(part_start, EVENT_BEGIN, row, name, 0);
+    record_at(part_start + seconds, EVENT_END, row, "", 0);
 }
 
 void timeline_submit(const char *row, uint64_t flow)

@@ -53,6 +53,13 @@ void timeline_part(const char *title);
 void timeline_begin(const char *row, const char *name, uint64_t flow);
 void timeline_end(const char *row);
 
+/*
+ * A whole bar of so many seconds, from the start of the part on: to
+ * compare what was measured before.  In the last part and the first
+ * process only, since it may end in the future.
+ */
+void timeline_bar(const char *row, const char *name, double seconds);
+
 /* Work with that number was handed over, by the row `row`. */
 void timeline_submit(const char *row, uint64_t flow);
 

@@ -128,11 +128,14 @@ lessons() {
     mkdir lessons/02-far
     echo '#include <mpi.h>' >lessons/02-far/far.c
     run -0 user_make MPICC=no-such-cc
+    assert_line --partial "without lesson-02: mpicc is missing: apt-get"
     run -0 ls
     assert_line lesson-01
     run -2 user_make MPICC=no-such-cc lesson-02
     assert_line --index 0 \
         "mpicc is missing: apt-get install libopenmpi-dev openmpi-bin"
+    run -2 user_make CC=musl-gcc lesson-02
+    assert_line --index 0 "there is no MPI for musl"
 }
 
 @test "make test counts, and shows why" {

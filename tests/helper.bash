@@ -130,7 +130,7 @@ essence() {
     text=$(sed '/^Time line:/,$d')
     grep -E "$same" <<<"$text"
     grep -vE "$same" <<<"$text" |
-        sed -E 's/[0-9]+(\.[0-9]+)?/N/g; s/ +/ /g; s/( [^ ]+)\1+/\1/g' |
+        sed -E 's/0x[0-9a-f]+|[0-9]+(\.[0-9]+)?/N/g; s/ +/ /g; s/( [^ ]+)\1+/\1/g' |
         sort -u
 }
 

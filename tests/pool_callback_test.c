@@ -407,11 +407,13 @@ static void join_waits_for_callbacks(const void *kind)
 static void a_slow_callback_delays_only_callbacks(const void *kind)
 {
     enum { TASKS = 300 }; /* more than the pool has places */
-    struct pool *pool = open_pool(kind, 2);
     atomic_int slow = 0, others = 0;
+    struct pool *pool;
     int number = 1;
 
+    set_stage();
     sem_init(&door, 0, 0);
+    pool = open_pool(kind, 2);
     expect_int(pool_apply_async(pool, twice, &number, sizeof number,
                                 sizeof number, wait_at_door, NULL,
                                 &slow),
@@ -419,9 +421,10 @@ static void a_slow_callback_delays_only_callbacks(const void *kind)
     for (int i = 0; i < TASKS; i++)
         expect_int(take_int(submit_int(pool, twice, i)), 2 * i);
     if (is_processes(kind)) {
-        struct future *future = submit_int(pool, twice, 8);
+        struct future *future = submit_int(pool, twice_at_gate, 8);
 
         future_add_done_callback(future, count_call, &others);
+        sem_post(&stage->gate); /* not done before it has one */
         expect_int(take_int(future), 16);
         expect_int(atomic_load(&others), 0);
     }

@@ -174,6 +174,24 @@ static void parts_begin_at_zero_and_have_one_scale(void)
                   "    0 u         2 u         4 u\n");
 }
 
+static void bars_of_what_was_measured_begin_side_by_side(void)
+{
+    open_timeline();
+    timeline_part("Side by side");
+    timeline_bar("one", "long", 10 * unit);
+    timeline_bar("two", "short", 5 * unit);
+    expect_string(print(),
+                  "\n"
+                  "Time line: 1 u is 0.1 s\n"
+                  "\n"
+                  "  Side by side\n"
+                  "  one |long================================="
+                  "======================|\n"
+                  "  two |short========================|\n"
+                  "      0 u         2 u         4 u         6 "
+                  "u         8 u         10 u\n");
+}
+
 static void rows_are_in_the_order_of_their_numbers(void)
 {
     const char *last;
@@ -559,6 +577,7 @@ static const struct test tests[] = {
     TEST(nothing_recorded_is_nothing_drawn),
     TEST(three_workers_and_nine_tasks),
     TEST(parts_begin_at_zero_and_have_one_scale),
+    TEST(bars_of_what_was_measured_begin_side_by_side),
     TEST(rows_are_in_the_order_of_their_numbers),
     TEST(a_bar_that_is_cut_off_ends_in_x),
     TEST(a_bar_that_goes_on_ends_in_an_arrow),

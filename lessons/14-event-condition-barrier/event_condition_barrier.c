@@ -102,7 +102,7 @@ static _Thread_local struct member *self = &crew[0];
  * change that is made below is over with one store, or is made whole
  * by condition_recover.
  */
-static void enter(void)
+static void enter(void) NOT_CHECKED
 {
     int error = lock_acquire(&board->lock);
 
@@ -110,7 +110,7 @@ static void enter(void)
         check_error(error, "lock_acquire");
 }
 
-static void leave(void)
+static void leave(void) NOT_CHECKED
 {
     lock_release(&board->lock);
 }
