@@ -111,7 +111,8 @@ bench: $(LESSONS) $(BENCHES)
 
 ## make test-faults attack every lesson and the library: a table of
 ##                    what was tried, how often, and what was lost;
-##                    SECTIONS="signals crowd" does some of it
+##                    SECTIONS="signals crowd" does some of it, and
+##                    SHARE=0.1 a part of what is done many times
 ## make slides      build the decks in build/slides, HTML and PDF, or
 ##                    DECKS=07-pool-apply      some of them
 ## make test-slides check them in a browser
@@ -119,7 +120,7 @@ bench: $(LESSONS) $(BENCHES)
 ## make transcripts run the commands that the lessons' pages show, and
 ##                    put what they print there
 test-faults: $(LESSONS)
-	@tests/faults/run $(SECTIONS)
+	@SHARE='$(SHARE)' tests/faults/run $(SECTIONS)
 
 slides: $(LESSONS) $(SLIDE_TOOLS)
 	@node slides/build.mjs $(DECKS)

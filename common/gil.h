@@ -30,13 +30,13 @@
 
 struct gil {
     double interval;        /* in seconds; CPython's is 0.005 */
-    atomic_bool wanted;     /* a waiter asks the holder to give it up */
     atomic_long switches;   /* takes by another than the last holder */
-    pthread_mutex_t mutex;  /* protects what follows */
     pthread_cond_t freed;   /* a holder has dropped it */
     pthread_cond_t changed; /* another thread has taken it */
+    pthread_mutex_t mutex;  /* protects the next two */
+    pid_t last_holder;      /* its tid, 0 before the first */
     bool held;
-    pid_t last_holder; /* its tid, 0 before the first */
+    atomic_bool wanted; /* a waiter asks the holder to give it up */
 };
 
 /*

@@ -104,6 +104,8 @@ function run(command, ...options) {
             cwd: root, encoding: "utf8", timeout: 120000,
             env: { ...process.env, LC_ALL: "C.UTF-8", LESSON_UNIT: unit },
         });
+        if (end.error?.code === "ENOENT")
+            throw new Mistake(`there is no ${command}: see \`make\``);
         if (end.status !== 0)
             throw new Mistake(`${key} ended with ` +
                 `${end.status ?? end.signal ?? end.error}: ` +
@@ -150,8 +152,9 @@ function timeline(deck, argument) {
     const top = Math.min(...heights) - 20;
     const height = Math.max(...heights) + 12 - top;
     const body = part.replace(/<\/svg>\s*$/, "").replace(/\n+/g, "\n");
+    // Long names of rows reach a little beyond the left edge.
     return [`<svg class="timeline" xmlns="http://www.w3.org/2000/svg" ` +
-        `viewBox="0 ${top} 960 ${height}">`, body.trim(), "</svg>"];
+        `viewBox="-12 ${top} 972 ${height}">`, body.trim(), "</svg>"];
 }
 
 // --------------------------------------------------------- a deck --

@@ -3,7 +3,7 @@ load helper
 
 expected_claims() {
     echo "\
-ok one thread at a time is in it
+ok one thread at a time is in the interpreter
 ok who gives way comes back only after the other
 ok and waits for at least the interval, 0.25 u
 ok under one lock two threads get no more than one CPU
@@ -57,7 +57,8 @@ ok with a mutex of its own it loses none"
     pkill -KILL -P "$lesson_pid" python3
     finish_lesson
     assert_equal "$status" 0
-    assert_equal "$(claims <<<"$output")" "$(expected_claims)"
+    assert_equal "$(claims <<<"$output" | grep -vF "CPython's")" \
+        "$(expected_claims)"
     printf '#!/bin/sh\nprintf %%-16s 3.11.7; read line\n' >"$place/python3"
     chmod +x "$place/python3"
     run -0 guarded env PATH="$place:$PATH" \

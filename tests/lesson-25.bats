@@ -27,7 +27,7 @@ END
 # $port.  It ends with the test.
 web_server() {
     rm -f "$BATS_TEST_TMPDIR/port"
-    LESSON_TEST_ID=$BATS_TEST_TMPDIR/server timeout 10 python3 - "$BATS_TEST_TMPDIR/port" "$1" <<'END' 3>&- &
+    LESSON_TEST_ID=$BATS_TEST_TMPDIR/server timeout 20 python3 - "$BATS_TEST_TMPDIR/port" "$1" <<'END' 3>&- &
 import os, socket, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 with open(sys.argv[1] + "~", "w") as file:
@@ -40,7 +40,7 @@ while True:
     client.close()
 END
     servers+=($!)
-    within 5 test -s "$BATS_TEST_TMPDIR/port"
+    within 10 test -s "$BATS_TEST_TMPDIR/port"
     port=$(cat "$BATS_TEST_TMPDIR/port")
 }
 
@@ -54,7 +54,7 @@ teardown() {
     assert_equal "$(claims <<<"$output")" "$(expected_claims)"
     assert_equal "$stderr" ""
     refute_line --regexp '^.{73}'
-    assert_line --regexp "^  play   +\|play=+\|$"
+    assert_line --regexp "^  play  +\|"
 }
 
 @test "every claim holds on one CPU" {
@@ -97,7 +97,7 @@ teardown() {
     local silent
 
     require python3
-    web_server "time.sleep(10)"
+    web_server "time.sleep(20)"
     silent=$port
     web_server "client.close()"
     kill "${servers[1]}"

@@ -37,9 +37,9 @@
 #include "timeline.h"
 
 enum {
-    PAIR = 2,
-    ROUNDS = 3,
-    TRIES = 10,
+    PAIR = 2,   /* threads, or processes */
+    ROUNDS = 3, /* of each measurement */
+    TRIES = 10, /* when they were disturbed */
     REQUESTS_MAX = SERIES_MAX / ROUNDS
 };
 
@@ -80,7 +80,7 @@ static atomic_int running;
 
 /* Protected by the one lock. */
 static char order[2 * PAIR * (TURNS + 1)];
-static size_t order_length;
+static int order_length;
 static double shortest_wait; /* u */
 
 static void begin_turn(const char *row)
@@ -134,7 +134,7 @@ static bool alternates(void)
 {
     bool alternate = true;
 
-    for (size_t i = 1; i < order_length; i++)
+    for (int i = 1; i < order_length; i++)
         alternate = alternate && order[i] != order[i - 1];
     return alternate;
 }
@@ -148,10 +148,11 @@ static void part_turns(void)
     crowd_threads(PAIR, take_turns);
     close_gils();
 
-    say("turns: %.*s", (int)order_length, order);
+    say("turns: %.*s", order_length, order);
     saw("%d at once", inside.most);
-    claim(inside.most == 1, "one thread at a time is in it");
-    saw("%.*s", (int)order_length, order);
+    claim(inside.most == 1,
+          "one thread at a time is in the interpreter");
+    saw("%.*s", order_length, order);
     claim(order_length == PAIR * (TURNS + 1) && alternates(),
           "who gives way comes back only after the other");
     saw("%.3f u", shortest_wait);
@@ -254,8 +255,9 @@ static bool tell(const char *command, double interval)
     int size =
         snprintf(line, sizeof line, "%s %g\n", command, interval);
 
-    return cpython.there &&
-           write(cpython.peer.to, line, (size_t)size) == size;
+    cpython.there = cpython.there &&
+                    write(cpython.peer.to, line, (size_t)size) == size;
+    return cpython.there;
 }
 
 static void open_cpython(void)
@@ -639,7 +641,7 @@ static void measure_latencies(void)
         one_lock = true;
         for (int i = 0; i < INTERVALS; i++) {
             echo_here(intervals[i], &latencies[i].ours);
-            always_two = always_two && switches == 2 * requests;
+            always_two = always_two && switches == 2L * requests;
             echo_in_cpython(intervals[i], &latencies[i].cpython);
         }
         one_lock = false;

@@ -30,7 +30,7 @@
 enum {
     TASKS_MAX = 16,
     WAITS = 20, /* of a task that waits */
-    TRIES = 10
+    TRIES = 6
 };
 
 /* What a busy machine may stand still for, in seconds. */
@@ -264,7 +264,7 @@ static double limit(int load, int way)
     if (load == IO && way != SERIAL)
         return results[IO][SERIAL].elapsed / 2 + grace / lesson_unit();
     if (load == CPU && cpus > 1 && (way == THREADS || way == PROCESSES))
-        return 1.5 * bare;
+        return 1.4 * bare;
     return INFINITY;
 }
 

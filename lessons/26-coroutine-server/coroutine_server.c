@@ -38,6 +38,7 @@
 enum {
     LINE_BYTES = 1024, /* the longest line, without its newline */
     FEW = 5,
+    CROWD = 100, /* clients that come at a time */
     CLIENTS_MAX = 20000,
     SPARE = 50,   /* descriptors for other things than clients */
     THREADS = 200 /* to compare with */
@@ -304,25 +305,23 @@ static void draw(int count, int number, bool begin)
         timeline_end(row);
 }
 
-/*
- * Each connects and has an answer while those before it stay; when all
- * are there they speak all at once, and leave.
- */
-static int be_clients(void *arg)
+/* Some at a time, while all before them stay. */
+static void come(int *sockets, bool *right, int from, int to, int count)
 {
-    int count = *(int *)arg;
-    int *sockets = xcalloc((size_t)count, sizeof *sockets);
-    bool *right = xcalloc((size_t)count, sizeof *right);
-
-    for (int i = 0; i < count; i++) {
+    for (int i = from; i < to; i++) {
         draw(count, i, true);
         sockets[i] = connect_to_server();
-        right[i] = ask(sockets[i], "hello\n", "HELLO\n");
-        if ((i + 1) % 1000 == 0 && i + 1 < count)
-            say_time("%d clients have had an answer", i + 1);
+        right[i] = tell(sockets[i], "hello\n");
     }
-    tell_server();
-    wait_for_server();
+    for (int i = from; i < to; i++)
+        right[i] &= gets(sockets[i], "HELLO\n");
+    if (to % 1000 == 0 && to < count)
+        say_time("%d clients have had an answer", to);
+}
+
+/* When all are there they speak all at once, and leave. */
+static void leave(const int *sockets, bool *right, int count)
+{
     for (int i = 0; i < count; i++)
         right[i] &= tell(sockets[i], "goodbye\n");
     for (int i = 0; i < count; i++) {
@@ -331,6 +330,20 @@ static int be_clients(void *arg)
         vanish(sockets[i]);
         draw(count, i, false);
     }
+}
+
+static int be_clients(void *arg)
+{
+    int count = *(int *)arg;
+    int *sockets = xcalloc((size_t)count, sizeof *sockets);
+    bool *right = xcalloc((size_t)count, sizeof *right);
+
+    for (int i = 0; i < count; i += CROWD)
+        come(sockets, right, i, i + CROWD < count ? i + CROWD : count,
+             count);
+    tell_server();
+    wait_for_server();
+    leave(sockets, right, count);
     return 0;
 }
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CPUS = len(os.sched_getaffinity(0))
+# How much of all that is done many times: CI takes a part of it.
+SHARE = float(os.environ.get("SHARE") or 1)
 LIMIT = 30  # seconds; a run that takes longer hangs
 # Most of what runs there is MPI: what that does when its own calls
 # fail, and what it never frees, is not ours to mend.
@@ -35,6 +37,10 @@ def lessons():
     """Found by their folders, so that a new one is covered at once."""
     found = sorted(path.name[:2] for path in ROOT.glob("lessons/[0-9][0-9]-*"))
     return [number for number in found if (ROOT / f"lesson-{number}").exists()]
+
+
+def share_of(times):
+    return max(2, round(times * SHARE))
 
 
 def build_shim():

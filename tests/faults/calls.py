@@ -2,9 +2,9 @@
 import errno
 import struct
 
-from attack import WITH_MPI, Row, Run, lessons, scratch, shim, side_by_side
+from attack import WITH_MPI, Row, Run, lessons, scratch, share_of, shim, side_by_side
 
-BOUND = 8  # how many of each call fail in their turn
+BOUND = share_of(8)  # how many of each call fail in their turn
 # In the order of shim.c.
 CALLS = ["fork", "pthread_create", "mmap", "shm_open", "sem_open", "pipe", "socket", "accept",
          "epoll_create", "write"]

@@ -1,9 +1,9 @@
 """Many at once, on a busy machine, and again and again."""
-from attack import CPUS, Row, Run, busy, lessons, side_by_side
+from attack import CPUS, Row, Run, busy, lessons, share_of, side_by_side
 
 COPIES = 30
-POOL_RUNS = 500
-POOL_LESSONS = "07", "08", "17", "18"
+POOL_RUNS = share_of(500)
+POOL_LESSONS = "07", "08", "17", "18", "19"
 
 
 def copies(row, lesson):

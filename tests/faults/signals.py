@@ -6,9 +6,9 @@ import signal
 import statistics
 import time
 
-from attack import Row, Run, kill, lessons, shim, side_by_side
+from attack import Row, Run, kill, lessons, share_of, shim, side_by_side
 
-TIMES = 50  # a lesson and signal
+TIMES = share_of(50)  # a lesson and signal
 
 
 def normal_length(lesson):

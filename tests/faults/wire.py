@@ -1,8 +1,7 @@
 """Whatever bytes come in: the servers' sockets, and the parsers.
 
-WIRE_MESSAGES (100000) to each server; FUZZ_SECONDS (30) for each
-parser, by libFuzzer.  What that finds stays in tests/fuzz/NAME, from
-where it is tried again each time.
+What libFuzzer finds in a parser stays in tests/fuzz/NAME, from where
+it is tried again each time.
 """
 import contextlib
 import os
@@ -15,10 +14,10 @@ import struct
 import subprocess
 import time
 
-from attack import ROOT, Row, Run, kill, lessons, scratch, side_by_side
+from attack import ROOT, Row, Run, kill, lessons, scratch, share_of, side_by_side
 
-MESSAGES = int(os.environ.get("WIRE_MESSAGES", "100000"))
-FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+MESSAGES = share_of(100_000)  # to each server
+FUZZ_SECONDS = share_of(30)   # for each parser
 PATIENCE = 10  # seconds that a server may take for anything
 BATCH = 25     # connections at a time
 
