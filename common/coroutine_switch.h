@@ -19,10 +19,9 @@
  * to go where the last call came from, which after a switch is always
  * wrong and costs more than all the rest.  (On aarch64 a jump to where
  * a call returns is forbidden in programs with branch protection.)
- * Where context_switch is the last
- * that a function does, a compiler makes it a jump too, and then the
- * whole way from coroutine_resume to behind the other side's
- * coroutine_yield has no return in it.
+ * Where context_switch is the last that a function does, a compiler
+ * makes it a jump too, and then the whole way from coroutine_resume to
+ * behind the other side's coroutine_yield has no return in it.
  */
 #ifndef COROUTINE_SWITCH_H
 #define COROUTINE_SWITCH_H

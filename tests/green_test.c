@@ -238,6 +238,31 @@ static void one_spawns_another(void)
     expect_string(trace, "a");
 }
 
+static void *take_turns_with(void *arg)
+{
+    while (!green_finished(arg))
+        expect_int(green_sleep(0), 0);
+    return arg;
+}
+
+static void *sleep_and_look(void *arg)
+{
+    double start = clock_now();
+
+    expect_int(green_sleep(0.003), 0);
+    expect(clock_now() - start >= 0.003);
+    return arg;
+}
+
+static void others_do_not_cut_a_sleep_short(void)
+{
+    struct green *sleeper = spawn("sleeper", sleep_and_look, NULL);
+    struct green *other = spawn("other", take_turns_with, sleeper);
+
+    end(other);
+    end(sleeper);
+}
+
 enum { CROWD = 2000 };
 
 static void many_sleep_at_once(void)
@@ -700,6 +725,7 @@ static const struct test tests[] = {
     TEST(a_deadlock_of_all_is_told),
     TEST(one_that_nobody_holds_runs_all_the_same),
     TEST(sleep_of_nothing_gives_each_a_turn),
+    TEST(others_do_not_cut_a_sleep_short),
     TEST(one_spawns_another),
     TEST(many_sleep_at_once),
     TEST(a_reader_waits_and_others_run),

@@ -49,7 +49,7 @@ END
     run -0 guarded strace -f -c -o "$BATS_TEST_TMPDIR/calls" \
         "$BIN/lesson-24" --rounds 1
     # shellcheck disable=SC2016 # of awk
-    run -0 awk '$NF == "total" { print ($4 < 20000) }' "$BATS_TEST_TMPDIR/calls"
+    run -0 awk '$NF == "total" { print ($4 < 15000) }' "$BATS_TEST_TMPDIR/calls"
     assert_output 1
 }
 

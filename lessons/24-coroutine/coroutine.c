@@ -26,7 +26,7 @@
 enum {
     ROUNDS_MAX = 99,
     NUMBERS_MAX = 90, /* the next Fibonacci numbers are too large */
-    STEPS = 200000,   /* by calls and coroutines, in each round */
+    STEPS = 20000,    /* by calls and coroutines, in each round */
     HANDOVERS = 500,  /* by threads and processes */
     WARM_UP = 20,     /* handovers before the clock starts */
     PATIENCE = 5      /* s: whoever waits longer is left alone */
