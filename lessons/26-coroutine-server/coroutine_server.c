@@ -329,6 +329,8 @@ static void leave(const int *sockets, bool *right, int count)
         board->right += right[i];
         vanish(sockets[i]);
         draw(count, i, false);
+        if ((i + 1) % 1000 == 0 && i + 1 < count)
+            say_time("%d clients have left", i + 1);
     }
 }
 
