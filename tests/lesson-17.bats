@@ -53,8 +53,8 @@ holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
     assert_usage_error 17 \
         "--workers 0: a whole number from 1 to 64 is expected" --workers 0
     assert_usage_error 17 \
-        "--starts 999: a whole number from 1000 to 100000 is expected" \
-        --starts 999
+        "--starts 99: a whole number from 100 to 100000 is expected" \
+        --starts 99
 }
 
 @test "Ctrl-C and SIGKILL take its workers along" {

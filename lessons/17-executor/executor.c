@@ -450,7 +450,7 @@ int main(int argc, char **argv)
          &chunk, 0, TASKS_MAX},
         {"share", "N", "tasks after which a worker is replaced", &share,
          1, TASKS_MAX},
-        {"starts", "N", "tasks in the last part", &starts, 1000,
+        {"starts", "N", "tasks in the last part", &starts, 100,
          STARTS_MAX},
         {"threads", NULL, "a pool of threads, not of processes",
          &threads, 0, 1},
