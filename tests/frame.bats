@@ -206,7 +206,7 @@ END
     assert_output ""
 }
 
-@test "every lesson has its C program, its Python twin, text and tests" {
+@test "every lesson has its C program, its Python twin, text, tests, deck" {
     local lesson name
 
     for lesson in $(lessons); do
@@ -217,6 +217,9 @@ END
         assert [ -f "lessons/$lesson/README.md" ]
         assert [ -f "tests/mutations/${lesson%%-*}" ]
         assert [ -f "tests/lesson-${lesson%%-*}.bats" ]
+        assert [ -f "slides/$lesson.md" ]
+        run -0 grep -c "($lesson.md)" slides/index.md
+        assert_output 1
         run -0 find "lessons/$lesson" -name '*.c'
         assert_equal "${#lines[@]}" 1
     done

@@ -46,7 +46,8 @@ def cases():
     if may_mount():
         yield "a /dev/shm of 1 MB", mounted("mount -t tmpfs -o size=1m shm /dev/shm &&"), {}, (0, 3)
         yield "no /dev/shm", mounted("mount -t tmpfs -o size=4k,mode=0 none /dev &&"), {}, (0, 3)
-        yield "no /tmp", mounted("mount -t tmpfs -o ro none /tmp &&"), {"TMPDIR": None}, (0, 3)
+        yield "a /tmp that can not be written", mounted(
+            "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp &&"), {"TMPDIR": None}, (0, 3)
 
 
 def attack_one(row, lesson, name, wrapper, env, statuses):
