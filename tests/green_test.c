@@ -15,7 +15,8 @@
 #include "loopback.h"
 #include "process.h"
 
-static char trace[200]; /* what the green threads of a test write */
+/* What the green threads of a test write, in this thread. */
+static _Thread_local char trace[200];
 
 static void note(const char *word)
 {

@@ -22,7 +22,7 @@ static int parse_bytes(const char *text, size_t size,
 
     expect(bytes != NULL);
     memcpy(bytes, text, size);
-    status = http_parse(bytes, size, request);
+    status = (int)http_parse(bytes, size, request);
     if (request->target.size > 0) /* as it is in the text */
         request->target.at = text + (request->target.at - bytes);
     free(bytes);

@@ -47,14 +47,17 @@ def in_a_pipe(row, lesson, normal):
     row.judge(run, run.status == 0 and sentences(run.stdout) == normal[lesson], "in a pipe")
 
 
-# qemu-user has no robust list, so nobody learns that a holder died.
-NEEDS_ROBUST_LIST = ("06",)
+# What qemu-user can not do: it has no robust list, so nobody learns that
+# a holder died (06); a thread in a forked child ends it by an assertion
+# of its own (10, 12, 23).
+NOT_EMULATED = "06", "10", "12", "23"
 
 
-def emulated(row, lesson, normal):
+def emulated(row, lesson):
+    normal = sentences(Run(lesson, unit="0.05").finish().stdout)
     run = Run(lesson, wrapper=["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
               program=program("aarch64", lesson), unit="0.05").finish()
-    row.judge(run, run.status == 0 and sentences(run.stdout) == normal[lesson], "on aarch64")
+    row.judge(run, run.status == 0 and sentences(run.stdout) == normal, "on aarch64")
 
 
 def attack():
@@ -76,7 +79,7 @@ def attack():
         rows.append(Row("the same claims on aarch64, emulated"))
         worked, said = make("aarch64", "CC=aarch64-linux-gnu-gcc", "MPICC=none", target="all")
         rows[-1].count(worked, said[-2000:])
-        jobs += [(emulated, rows[-1], lesson, normal) for lesson in lessons()
-                 if lesson not in NEEDS_ROBUST_LIST and program("aarch64", lesson).exists()]
+        jobs += [(emulated, rows[-1], lesson) for lesson in lessons()
+                 if lesson not in NOT_EMULATED and program("aarch64", lesson).exists()]
     side_by_side(jobs, 6)
     return rows
