@@ -7,7 +7,8 @@
  * option, and the message is the one that helps.
  *
  * getopt_long returns FIRST_OWN + i for the i-th of the lesson's own
- * options, first its numbers, then its texts, and an enum option for those that all lessons have.
+ * options, first its numbers, then its texts, and an enum option for
+ * those that all lessons have.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -347,12 +347,13 @@ struct pages {
 static struct pages pages(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
-    char text[100] = "", *rest;
+    char text[100] = "", *line, *rest;
     struct pages pages;
 
     expect(file != NULL);
-    expect(fgets(text, sizeof text, file) != NULL);
-    expect_int(fclose(file), 0);
+    line = fgets(text, sizeof text, file);
+    fclose(file);
+    expect(line != NULL);
     pages.mapped = strtol(text, &rest, 10);
     pages.resident = strtol(rest, NULL, 10);
     return pages;

@@ -283,7 +283,9 @@ static struct cost measure_rounds(enum way_number way)
 /* In u, with so many at a time: less is not possible. */
 static double least(int at_once)
 {
-    return (tasks + at_once - 1) / at_once * 0.2;
+    int turns = (tasks + at_once - 1) / at_once;
+
+    return turns * 0.2;
 }
 
 static void claim_way(enum way_number way, int at_once)
