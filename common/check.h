@@ -30,8 +30,18 @@ const char *error_advice(int error);
 void report_error(int error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* For calls that return 0 or an error number (pthread_*, pool_*). */
-void check_error(int error, const char *call);
+/* What the functions below do when a call failed. */
+_Noreturn void check_failed(int error, const char *call);
+
+/*
+ * For calls that return 0 or an error number (pthread_*, pool_*).  It
+ * stands here so that compilers see that nothing goes on after one.
+ */
+static inline void check_error(int error, const char *call)
+{
+    if (error != 0)
+        check_failed(error, call);
+}
 
 /* For calls that return -1 and set errno.  Returns what they did. */
 int check_call(int result, const char *call);

@@ -71,6 +71,17 @@ static inline double test_clock(void)
 
 /* ------------------------------------------- one, from outside -- */
 
+/* A child's end, which wakes the runner; a test has its own mask. */
+static inline sigset_t test_ends(int how)
+{
+    sigset_t ends;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(how, &ends, NULL);
+    return ends;
+}
+
 static inline pid_t test_start(char *program, char *name, int log)
 {
     pid_t pid = test_check(fork(), "fork");
@@ -78,6 +89,7 @@ static inline pid_t test_start(char *program, char *name, int log)
     if (pid != 0)
         return pid;
     setpgid(0, 0);
+    test_ends(SIG_UNBLOCK);
     dup2(test_check(open("/dev/null", O_RDONLY), "open"), 0);
     dup2(log, 1);
     dup2(log, 2);
@@ -92,10 +104,13 @@ static inline pid_t test_start(char *program, char *name, int log)
 static inline bool test_wait(pid_t test, double seconds, int *status)
 {
     double deadline = test_clock() + seconds;
+    sigset_t ends = test_ends(SIG_BLOCK);
 
-    do {
+    for (;;) {
         int ended_so;
         pid_t ended = waitpid(-1, &ended_so, WNOHANG);
+        double left = deadline - test_clock();
+        long nanoseconds = (long)((left - (double)(long)left) * 1e9);
 
         if (ended < 0 && errno == ECHILD)
             return true;
@@ -103,10 +118,12 @@ static inline bool test_wait(pid_t test, double seconds, int *status)
             *status = ended_so;
             return true;
         }
+        if (left <= 0)
+            return false;
         if (ended == 0)
-            nanosleep(&(struct timespec){0, 500000L}, NULL);
-    } while (test_clock() < deadline);
-    return false;
+            sigtimedwait(&ends, NULL,
+                         &(struct timespec){(time_t)left, nanoseconds});
+    }
 }
 
 /* Names and kills the children of this process. */

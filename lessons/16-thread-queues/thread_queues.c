@@ -194,7 +194,7 @@ static const char *through(order *before, const struct item *list,
     for (int i = 0; i < count; i++)
         check_error(queue_put(queue, list[i], INFINITY), "queue_put");
     for (int i = 0; i < count; i++) {
-        struct item item;
+        struct item item = {0};
 
         check_error(queue_get(queue, &item, INFINITY), "queue_get");
         size += (size_t)snprintf(text + size, sizeof text - size,
@@ -236,7 +236,7 @@ static atomic_int tasks_done;
 
 static void *do_tasks(void *arg)
 {
-    struct item item;
+    struct item item = {0};
 
     (void)arg;
     for (int i = 0; i < PEOPLE; i++) {
@@ -280,7 +280,7 @@ static void part_limits(void)
 {
     struct queue *small = queue_open(fifo, 2);
     int third, from_empty;
-    struct item item;
+    struct item item = {0};
     double took;
 
     check_error(queue_put(small, people[0], 0), "queue_put");
