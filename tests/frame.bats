@@ -218,10 +218,8 @@ END
         assert [ -f "tests/mutations/${lesson%%-*}" ]
         assert [ -f "tests/lesson-${lesson%%-*}.bats" ]
         assert [ -f "slides/$lesson.md" ]
-        run -0 grep -c "($lesson.md)" slides/index.md
-        assert_output 1
-        run -0 find "lessons/$lesson" -name '*.c'
-        assert_equal "${#lines[@]}" 1
+        assert_equal "$(grep -c "($lesson.md)" slides/index.md)" 1
+        assert_equal "$(find "lessons/$lesson" -name '*.c' | wc -l)" 1
     done
 }
 

@@ -12,8 +12,14 @@
 # or teardown of its own calls common_setup and common_teardown there.
 
 bats_require_minimum_version 1.5.0
-bats_load_library bats-support
-bats_load_library bats-assert
+# What is used of them, file by file: all of it, by their load.bash,
+# takes longer than most tests.
+for file in bats-support/src/{output,error,lang} \
+    bats-assert/src/{assert,refute}{,_line,_output,_regex} \
+    bats-assert/src/assert_equal; do
+    bats_load_library "$file.bash"
+done
+unset file
 
 ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 VARIANT=${VARIANT:-normal}
@@ -91,9 +97,16 @@ start_lesson() {
     lesson_pid=$(cat "$pid_file")
 }
 
+has_printed() {
+    local text
+
+    mapfile -d '' text <"$BATS_TEST_TMPDIR/stdout"
+    [[ ${text[0]-} == *"$1"* ]]
+}
+
 # wait_for_line TEXT: until the lesson in the background has printed it.
 wait_for_line() {
-    within 10 grep -qF -- "$1" "$BATS_TEST_TMPDIR/stdout"
+    within 10 has_printed "$1"
 }
 
 # finish_lesson: waits for the lesson in the background; its end is in
@@ -312,7 +325,7 @@ within() {
 
     until "${@:2}"; do
         ((SECONDS < end)) || return 1
-        sleep 0.02
+        sleep 0.05
     done
 }
 

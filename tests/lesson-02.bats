@@ -40,8 +40,8 @@ ok and none was started"
 
 # There is a program with two children of its own.
 @test "Ctrl-C and SIGKILL take children and grandchildren along" {
-    assert_signal_ends KILL 02 "program has nothing" --unit 2
-    assert_signal_ends INT 02 "program has nothing" --unit 2
+    assert_signal_ends KILL 02 "program has nothing" --unit 1
+    assert_signal_ends INT 02 "program has nothing" --unit 1
 }
 
 # For the rest its thirty lines have no room.

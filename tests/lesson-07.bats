@@ -155,9 +155,9 @@ END
 }
 
 @test "--source prints each part's code, with no file beside the program" {
-    local part line source
+    local part source
 
-    source=$(cat lessons/07-*/pool_apply.c)
+    source=$(echo "$ROOT"/lessons/07-*/pool_apply.c)
     cp "$BIN/lesson-07" "$BATS_TEST_TMPDIR/"
     mkdir "$BATS_TEST_TMPDIR/empty"
     cd "$BATS_TEST_TMPDIR/empty"
@@ -167,9 +167,8 @@ END
             <<<"$output")" 1
     done
     # The code is that of the file, down to the last blank.
-    while IFS= read -r line; do
-        grep -qFx -- "$line" <<<"$source"
-    done < <(sed -n '/^static .*(/,/^}$/p' <<<"$output")
+    assert_equal "$(sed -n '/^static .*(/,/^}$/p' <<<"$output" |
+        grep -vFxf "$source")" ""
     # Shown before its own part, after the title.
     assert_equal "$(grep -nE "^${titles[2]}$|part_terminate\(void\)$" \
         <<<"$output" | sed 's/.*:.*static.*/code/; s/.*:.*after.*/title/')" \

@@ -50,7 +50,7 @@ ratio() {
     esac
     run -0 lesson 09
     small=$(ratio "$output")
-    run -0 lesson 09 --megabytes 200 --rounds 200
+    run -0 lesson 09 --megabytes 100 --rounds 200
     assert [ "$(ratio "$output")" -gt "$small" ]
 }
 

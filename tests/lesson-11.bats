@@ -50,7 +50,7 @@ END
 }
 
 @test "the lines tell what happened" {
-    run -0 lesson 11 --threads 5 --wild 7
+    run -0 lesson 11 --threads 5 --wild 7 --unit 0.03
     assert_equal "$(grep -c 'loads  1$' <<<"$output")" 6
     assert_equal "$(grep -c 'stores  0$' <<<"$output")" 6
     assert_line --regexp "thread [1-5]   loads -3$"

@@ -21,7 +21,7 @@ ok a process for each task takes more than twice as long"
 }
 
 holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
-    run -0 --separate-stderr lesson 17 "${@:7}"
+    run -0 --separate-stderr lesson 17 --starts 200 "${@:7}"
     assert_equal "$(claims <<<"$output")" "$(expected_claims "${@:1:6}")"
     assert_equal "$stderr" ""
     refute_line --regexp '^.{73}'
@@ -40,7 +40,7 @@ holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
 
 @test "every claim holds on one CPU" {
     run -0 on_one_cpu lesson 17
-    run -0 on_one_cpu lesson 17 --threads
+    run -0 on_one_cpu lesson 17 --starts 200 --threads
 }
 
 @test "main goes on first, and then last" {

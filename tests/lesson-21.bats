@@ -64,7 +64,7 @@ holds() { # holds TASKS LENGTH
 }
 
 @test "a process that is killed is told" {
-    start_lesson 21 --unit 0.02 --length 5
+    start_lesson 21 --unit 0.02 --length 2
     wait_for_line "load way"
     within 5 pkill -KILL -P "$lesson_pid"
     finish_lesson

@@ -45,7 +45,7 @@ assert_served() {
 }
 
 @test "every claim holds" {
-    run -0 --separate-stderr lesson 22
+    run -0 --separate-stderr lesson 22 --unit 0.03
     assert_equal "$(claims <<<"$output")" "$(expected_claims 5)"
     assert_equal "$stderr" ""
     assert_line --regexp "^  client 2 +\|[.]+\|2+\|$"

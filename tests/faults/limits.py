@@ -20,10 +20,7 @@ def may_mount():
 
 def user_copy(lesson):
     """Where another user can read and run it."""
-    copy = scratch / f"lesson-{lesson}"
-    if not copy.exists():
-        shutil.copy(ROOT / f"lesson-{lesson}", copy)
-    return copy
+    return scratch / f"lesson-{lesson}"
 
 
 def as_user(number):
@@ -76,6 +73,10 @@ def closed_pipe(row, lesson):
 
 
 def attack():
+    # Before anything is started, which would inherit a file that is open
+    # for writing; and a program that somebody may write to does not run.
+    for lesson in lessons():
+        shutil.copy(ROOT / f"lesson-{lesson}", user_copy(lesson))
     rows = {name: Row(name) for name, *_ in cases()}
     user, pipe = Row("an ordinary user, few processes"), Row("a pipe that is closed")
     jobs = [(attack_one, rows[name], lesson, name, *case) for lesson in lessons() for name, *case in cases()]
