@@ -120,6 +120,34 @@ finish_lesson() {
     stderr=$(cat "$BATS_TEST_TMPDIR/stderr")
 }
 
+# -------------------------------------------------------- servers --
+
+# start_server 22 ARGUMENT...: in the background; its port is $port.
+start_server() {
+    start_lesson "$1" --serve "${@:2}"
+    wait_for_line "127.0.0.1 port"
+    port=$(grep -o 'port [0-9]*' "$BATS_TEST_TMPDIR/stdout")
+    port=${port#port }
+}
+
+# stop_server STATUS: it ends by SIGTERM, and has nothing to complain of.
+stop_server() {
+    kill -TERM "$lesson_pid"
+    finish_lesson
+    assert_equal "$status" "$1"
+    assert_equal "$stderr" ""
+}
+
+# talk <INPUT: what the server answers, until it hangs up.
+talk() {
+    timeout 5 nc -N 127.0.0.1 "$port" 3>&-
+}
+
+# It repeats a line in capitals, as the servers of 22 and 26 do.
+assert_served() {
+    assert_equal "$(echo "are you there?" | talk)" "ARE YOU THERE?"
+}
+
 # --------------------------------------------- what a lesson says --
 
 # claims <OUTPUT: "ok SENTENCE" or "FAILED SENTENCE", a line each.

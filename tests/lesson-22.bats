@@ -20,30 +20,6 @@ ok who came too many waited, and was served
 END
 }
 
-# serve ARGUMENT...: a server in the background; its port is $port.
-serve() {
-    start_lesson 22 --serve "$@"
-    wait_for_line "until Ctrl-C"
-    port=$(grep -o 'port [0-9]*' "$BATS_TEST_TMPDIR/stdout")
-    port=${port#port }
-}
-
-stop_serving() {
-    kill -TERM "$lesson_pid"
-    finish_lesson
-    assert_equal "$status" 143
-    assert_equal "$stderr" ""
-}
-
-# talk <INPUT: what the server answers, until it hangs up.
-talk() {
-    timeout 5 nc -N 127.0.0.1 "$port" 3>&-
-}
-
-assert_served() {
-    assert_equal "$(echo "are you there?" | talk)" "ARE YOU THERE?"
-}
-
 @test "every claim holds" {
     run -0 --separate-stderr lesson 22 --unit 0.03
     assert_equal "$(claims <<<"$output")" "$(expected_claims 5)"
@@ -75,7 +51,7 @@ assert_served() {
 
     require nc netcat-openbsd
     require socat
-    serve
+    start_server 22
     assert_equal "$(printf 'one\nTwo\n' | talk)" $'ONE\nTWO'
     assert_equal "$(echo three | timeout 5 socat -t 5 - "TCP:127.0.0.1:$port")" \
         "THREE"
@@ -83,15 +59,15 @@ assert_served() {
     assert_equal "$(echo "$line" | talk)" "${line^^}"
     assert_equal "$(printf 'a\n%sx' "$line" | talk)" $'A\nline too long'
     run -1 nc -z -w 1 127.0.0.2 "$port"
-    stop_serving
+    stop_server 143
 }
 
 @test "a port in use is refused" {
     require nc netcat-openbsd
-    serve
+    start_server 22
     run -3 --separate-stderr lesson 22 --serve --port "$port"
     assert_refused "lesson-22: bind: EADDRINUSE.*choose another port"
-    stop_serving
+    stop_server 143
 }
 
 # Each is there at the same time as a good client.
@@ -100,7 +76,7 @@ assert_served() {
 
     require nc netcat-openbsd
     require python3
-    serve --patience 100000
+    start_server 22 --patience 100000
     (printf 'half a' | timeout 1 nc -N 127.0.0.1 "$port") >/dev/null 3>&- &
     sleep 10 3>&- | timeout 10 nc 127.0.0.1 "$port" 3>&- &
     pids+=($!)
@@ -134,7 +110,7 @@ END
     assert_equal "$(cat "$BATS_TEST_TMPDIR/slow")" "SLOW"
     within 5 one_client_is_served
     kill "${pids[@]}" 2>/dev/null || true
-    stop_serving
+    stop_server 143
 }
 
 # Three threads are the lesson's own, and one is ThreadSanitizer's.
@@ -147,12 +123,12 @@ one_client_is_served() {
 
 @test "who says nothing, or a byte now and then, has no seat for long" {
     require nc netcat-openbsd
-    serve --patience 20 --serial
+    start_server 22 --patience 20 --serial
     run -0 timeout 5 nc -d 127.0.0.1 "$port"
     (while printf x; do sleep 0.1; done) 2>/dev/null 3>&- |
         timeout 5 nc 127.0.0.1 "$port" 3>&-
     assert_served
-    stop_serving
+    stop_server 143
 }
 
 @test "no descriptors left: clients wait, and are served when some leave" {
@@ -162,7 +138,7 @@ one_client_is_served() {
     require python3
     descriptors=$(ulimit -Sn)
     ulimit -Sn 24
-    serve
+    start_server 22
     ulimit -Sn "$descriptors"
     run -0 timeout 10 python3 - "$port" <<'END'
 import socket, sys
@@ -174,7 +150,7 @@ for number, client in enumerate(clients):  # who leaves makes room
     client.close()
 END
     assert_served
-    stop_serving
+    stop_server 143
 }
 
 @test "Ctrl-C ends it with 130" {

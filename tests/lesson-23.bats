@@ -25,10 +25,8 @@ END
 
 # serve ARGUMENT...: two workers in the background, at $url, $port.
 serve() {
-    start_lesson 23 --serve --workers 2 "$@"
-    wait_for_line "127.0.0.1 port"
-    port=$(grep -o 'port [0-9]*' "$BATS_TEST_TMPDIR/stdout")
-    port=${port#port } url=http://127.0.0.1:$port
+    start_server 23 --workers 2 "$@"
+    url=http://127.0.0.1:$port
     within 5 two_workers
 }
 
@@ -50,16 +48,8 @@ two_workers() {
 }
 
 stop_serving() {
-    kill -TERM "$lesson_pid"
-    finish_lesson
-    assert_equal "$status" 0
-    assert_equal "$stderr" ""
+    stop_server 0
     assert_regex "$output" "stopped$"
-}
-
-# talk <REQUEST: what the server answers, until it hangs up.
-talk() {
-    timeout 5 nc -N 127.0.0.1 "$port" 3>&-
 }
 
 # ask ARGUMENT...: the status that curl gets.

@@ -18,30 +18,6 @@ ok who came too many waited, and was served
 END
 }
 
-# serve ARGUMENT...: a server in the background; its port is $port.
-serve() {
-    start_lesson 26 --serve "$@"
-    wait_for_line "until Ctrl-C"
-    port=$(grep -o 'port [0-9]*' "$BATS_TEST_TMPDIR/stdout")
-    port=${port#port }
-}
-
-stop_serving() {
-    kill -TERM "$lesson_pid"
-    finish_lesson
-    assert_equal "$status" 143
-    assert_equal "$stderr" ""
-}
-
-# talk <INPUT: what the server answers, until it hangs up.
-talk() {
-    timeout 5 nc -N 127.0.0.1 "$port" 3>&-
-}
-
-assert_served() {
-    assert_equal "$(echo "are you there?" | talk)" "ARE YOU THERE?"
-}
-
 # Its open descriptors tell how many clients it has.
 descriptors() {
     find "/proc/$lesson_pid/fd" -mindepth 1 | wc -l
@@ -85,10 +61,10 @@ has_descriptors() {
         --clients 20001
     assert_usage_error 26 \
         "--port 65536: a whole number from 0 to 65535 is expected" --port 65536
-    serve
+    start_server 26
     run -3 --separate-stderr lesson 26 --serve --port "$port"
     assert_refused "lesson-26: listen: EADDRINUSE.*choose another port"
-    stop_serving
+    stop_server 143
 }
 
 # Each is there at the same time as a good client.
@@ -97,7 +73,7 @@ has_descriptors() {
 
     require nc netcat-openbsd
     require python3
-    serve --patience 100000
+    start_server 26 --patience 100000
     before=$(descriptors)
     sleep 10 3>&- | timeout 10 nc 127.0.0.1 "$port" 3>&- &
     silent=$!
@@ -131,19 +107,19 @@ END
     assert_equal "$(cat "$BATS_TEST_TMPDIR/slow")" "SLOW"
     within 5 has_descriptors $((before + 2)) # the silent one, and the loop's
     kill $silent 2>/dev/null || true
-    stop_serving
+    stop_server 143
 }
 
 @test "a client that says nothing is sent away when patience is over" {
     require nc netcat-openbsd
-    serve --patience 1
+    start_server 26 --patience 1
     run -0 timeout 5 nc -d 127.0.0.1 "$port"
-    stop_serving
+    stop_server 143
 }
 
 @test "no descriptors left: clients wait, and are served when some leave" {
     require python3
-    serve
+    start_server 26
     # Not before: it takes as many as it may have.
     prlimit --pid "$lesson_pid" --nofile=24:24
     run -0 timeout 10 python3 - "$port" <<'END'
@@ -155,7 +131,7 @@ for number, client in enumerate(clients):  # who leaves makes room
     assert client.recv(100) == b"HELLO %d\n" % number
     client.close()
 END
-    stop_serving
+    stop_server 143
 }
 
 @test "it speaks HTTP: curl, wrk, and what is not HTTP" {
@@ -163,7 +139,7 @@ END
 
     require curl
     require nc netcat-openbsd
-    serve --http
+    start_server 26 --http
     page=http://127.0.0.1:$port
     run -0 curl -s -w '%{http_code} %{num_connects} ' "$page/" "$page/no"
     assert_output $'200 from a coroutine\n200 1 404 from a coroutine\n404 0 '
@@ -178,7 +154,7 @@ END
     run -0 wrk -t 1 -c 64 -d 1 "$page/"
     refute_line --partial "Socket errors"
     refute_line --partial "Non-2xx"
-    stop_serving
+    stop_server 143
 }
 
 @test "Ctrl-C ends it with 130" {
