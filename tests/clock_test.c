@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/time.h>
 
 #include "clock.h"
 #include "cpu.h"
+#include "interrupt.h"
 
 static const double no_wait[] = {0, -1, -1e300, -INFINITY};
 enum { NO_WAITS = 4 };
@@ -15,21 +15,6 @@ enum { NO_WAITS = 4 };
 static sem_t semaphore;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition;
-
-static void do_nothing(int number)
-{
-    (void)number;
-}
-
-/* From now on every 2 ms, and no call is restarted after it. */
-static void begin_interruptions(void)
-{
-    struct itimerval every = {{0, 2000}, {0, 2000}};
-    struct sigaction action = {.sa_handler = do_nothing};
-
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &every, NULL);
-}
 
 static pthread_t start(void *run(void *))
 {

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "crowd.h"
+#include "crowd_help.h"
 #include "gauge.h"
 #include "shared.h"
 
@@ -36,18 +36,6 @@ static void keeps_the_most_there_ever_were(void)
 /* ------------------------------------------------- many at a time */
 
 enum { CREW = 4 };
-
-struct kind {
-    void (*run)(int count, crowd_body *body);
-};
-
-static void run_processes(int count, crowd_body *body)
-{
-    expect_int(crowd_processes(count, body), 0);
-}
-
-static const struct kind threads = {crowd_threads};
-static const struct kind processes = {run_processes};
 
 static struct board {
     struct gauge gauge;

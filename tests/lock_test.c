@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "clock.h"
-#include "crowd.h"
+#include "crowd_help.h"
 #include "lock.h"
 #include "process.h"
 #include "shared.h"
@@ -26,18 +26,6 @@ static void open_board(void)
     expect(board != NULL);
     expect_int(lock_init(&board->lock), 0);
 }
-
-struct kind {
-    void (*run)(int count, crowd_body *body);
-};
-
-static void run_processes(int count, crowd_body *body)
-{
-    expect_int(crowd_processes(count, body), 0);
-}
-
-static const struct kind threads = {crowd_threads};
-static const struct kind processes = {run_processes};
 
 static struct process start(process_function *run)
 {

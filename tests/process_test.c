@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "interrupt.h"
 #include "process.h"
 #include "shared.h"
 
@@ -212,21 +212,6 @@ static void join_works_where_SIGCHLD_is_ignored(void)
         expect_int(process_join(&process, limits[i]), ECHILD);
         expect(!process_is_alive(&process));
     }
-}
-
-static void do_nothing(int number)
-{
-    (void)number;
-}
-
-/* From now on every 2 ms, and no call is restarted after it. */
-static void begin_interruptions(void)
-{
-    struct itimerval every = {{0, 2000}, {0, 2000}};
-    struct sigaction action = {.sa_handler = do_nothing};
-
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &every, NULL);
 }
 
 static void join_goes_on_after_a_signal(void)

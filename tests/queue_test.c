@@ -9,7 +9,7 @@
 #include <sys/time.h>
 
 #include "clock.h"
-#include "crowd.h"
+#include "crowd_help.h"
 #include "process.h"
 #include "queue.h"
 #include "shared.h"
@@ -42,19 +42,6 @@ static void fill(int count)
     for (int i = 1; i <= count; i++)
         expect_int(put(i, 0), 0);
 }
-
-/* Threads or processes: body(0) ... body(count - 1) at once. */
-struct kind {
-    void (*run)(int count, crowd_body *body);
-};
-
-static void run_processes(int count, crowd_body *body)
-{
-    expect_int(crowd_processes(count, body), 0);
-}
-
-static const struct kind threads = {crowd_threads};
-static const struct kind processes = {run_processes};
 
 /* ------------------------------------------------ one at a time */
 
