@@ -24,6 +24,7 @@
 #include "lock.h"
 #include "process.h"
 #include "queue.h"
+#include "timeline.h"
 
 enum { PROCESSES_MAX = 99, CAPACITY_MAX = 2000000000 };
 
@@ -175,11 +176,15 @@ static void part_limits(void)
     int on_empty, on_full;
     double begin, took;
 
+    timeline_begin("main", "get waits", 0);
     begin = unit_now();
     on_empty = queue_get(small, &item, lesson_unit());
     took = unit_now() - begin;
+    timeline_end("main");
     check_error(queue_put(small, &item, INFINITY), "queue_put");
+    timeline_begin("main", "put waits", 0);
     on_full = queue_put(small, &item, lesson_unit());
+    timeline_end("main");
     say("a queue of 1: get, put, put; the first and the last waited");
 
     saw("%s", error_name(on_empty));
