@@ -27,6 +27,22 @@ static void send_at_once(int socket)
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/*
+ * The packet of a reset can get lost, and TCP does not repeat it: the
+ * other side is gone then, and its silence looks like any other.  So
+ * the kernel asks it every other second whether it is still there.
+ */
+static void ask_the_silent(int socket)
+{
+    int on = 1, seconds = 2;
+
+    setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &seconds,
+               sizeof seconds);
+    setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &seconds,
+               sizeof seconds);
+}
+
 /* close may change errno. */
 static int give_up(int socket)
 {
@@ -48,6 +64,7 @@ int loopback_listen(int port)
     /* What is left of a former server's connections is in no way. */
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     send_at_once(listener); /* and all that are accepted there */
+    ask_the_silent(listener);
     if (bind(listener, (struct sockaddr *)&here, sizeof here) != 0 ||
         listen(listener, SOMAXCONN) != 0)
         return give_up(listener);

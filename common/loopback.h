@@ -13,8 +13,10 @@
 
 /*
  * Listens on `port`, 1 to 65535, or 0 for one that the system chooses.
- * A port of a server that has just ended is free again.  Returns the
- * socket, or -1 and errno: EADDRINUSE, EACCES (below 1024), EMFILE.
+ * A port of a server that has just ended is free again.  A connection
+ * whose other side has vanished fails within seconds, even when the
+ * news of it was lost.  Returns the socket, or -1 and errno:
+ * EADDRINUSE, EACCES (below 1024), EMFILE.
  */
 int loopback_listen(int port);
 

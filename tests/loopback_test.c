@@ -180,6 +180,28 @@ static void no_descriptor_left_is_told(void)
     expect_int(error, EMFILE);
 }
 
+/* Closed by a socket under repair, it tells the other side nothing. */
+static void who_has_vanished_unheard_is_noticed(void)
+{
+    struct line line = connected();
+    int on = 1;
+    char byte;
+
+    if (setsockopt(line.here, IPPROTO_TCP, TCP_REPAIR, &on,
+                   sizeof on) != 0)
+        test_skip("needs CAP_NET_ADMIN, to lose a connection's end");
+    close(line.here);
+    expect_int(
+        loopback_receive(line.there, &byte, 1, clock_deadline(0.5)),
+        -1);
+    expect_int(errno, ETIMEDOUT);
+    expect_int(
+        loopback_receive(line.there, &byte, 1, clock_deadline(30)), -1);
+    expect_int(errno, ECONNRESET);
+    close(line.there);
+    close(line.listener);
+}
+
 static const struct test tests[] = {
     TEST(the_system_chooses_a_port_of_this_machine_only),
     TEST(bytes_arrive_as_they_were_sent),
@@ -190,6 +212,7 @@ static const struct test tests[] = {
     TEST(a_port_in_use_is_refused),
     TEST(nobody_there_is_told),
     TEST(who_is_gone_gets_nothing_and_no_signal_comes),
+    TEST(who_has_vanished_unheard_is_noticed),
     TEST(no_descriptor_left_is_told),
     {0},
 };
