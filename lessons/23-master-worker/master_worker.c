@@ -283,10 +283,10 @@ static int sum(int of(const struct slot *slot))
     return total;
 }
 
-/* For 5 s at most, and not when there is no master. */
+/* For 20 s at most, and not when there is no master. */
 static bool wait_for(int number, int of(const struct slot *slot))
 {
-    double deadline = clock_deadline(5);
+    double deadline = clock_deadline(20);
 
     while (sum(of) != number && clock_left(deadline) > 0) {
         if (!process_is_alive(&service)) {
@@ -482,7 +482,7 @@ static int is_old(const struct slot *slot)
 /* In the middle of the load. */
 static void renew_workers(void)
 {
-    double deadline = clock_deadline(5);
+    double deadline = clock_deadline(20);
 
     while (asked < 5 * clients && clock_left(deadline) > 0)
         clock_sleep(0.001);

@@ -109,6 +109,9 @@ class Run:
         return (len(re.findall(r"^    ok      ", self.stdout, re.M)),
                 len(re.findall(r"^    FAILED  ", self.stdout, re.M)))
 
+    def red_claims(self):
+        return "".join(re.findall(r"^    FAILED  .*\n(?:            \S.*\n)*", self.stdout, re.M))
+
     def names_an_error(self, name="E[A-Z0-9]{2,}"):
         """A line names the call and the error, or the one of this name."""
         return re.search(rf"^lesson-\d\d: [^:]+: {name}\b", self.stderr, re.M) is not None
@@ -138,7 +141,7 @@ class Row:
             signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGPIPE)
         self.count(fine and run.status != "hung" and not crashed and not run.left,
                    f"lesson {run.lesson} {how}: status {run.status}, left {run.left}\n"
-                   f"{run.stdout[-400:]}{run.stderr[-600:]}")
+                   f"{run.red_claims()}{run.stdout[-400:]}{run.stderr[-600:]}")
 
 
 def side_by_side(jobs, at_once=8 * CPUS):
