@@ -37,6 +37,7 @@
 #include "crowd.h"
 #include "lesson.h"
 #include "shared.h"
+#include "timeline.h"
 
 enum { LENGTH_MAX = 100, NAME_SIZE = 40 };
 
@@ -587,6 +588,8 @@ static int open_and_die(void *arg)
     check_error(reserve(memory, sizeof *number), "posix_fallocate");
     number = map(memory, sizeof *number, MAP_SHARED);
     *number = 4711;
+    timeline_begin("process", "writes", 0);
+    unit_sleep(1);
     return kill(getpid(), SIGKILL);
 }
 
@@ -615,11 +618,15 @@ static void part_killed(void)
 
     make_name(name);
     guard = guard_start(name);
+    timeline_begin("its name", "is there", 0);
     xprocess_start(&process, open_and_die, name);
     xprocess_join(&process);
+    timeline_cut("process");
     found = find_number(name);
     say("%s of the dead: %d", name, found);
+    unit_sleep(1); /* as long as nobody removes it */
     guard_dismiss(&guard);
+    timeline_end("its name");
     left = shm_unlink(name) == 0 ? 0 : errno;
 
     saw("exit code %d", process.exitcode);

@@ -22,6 +22,7 @@
 #include "coroutine.h"
 #include "crowd.h"
 #include "lesson.h"
+#include "timeline.h"
 
 enum {
     ROUNDS_MAX = 99,
@@ -230,7 +231,9 @@ static void measure_round(int round)
         long before = sleeps();
 
         table->counter = 0;
+        timeline_begin(way->name, "counts", 0);
         way->costs[round] = way->measure();
+        timeline_end(way->name);
         way->slept += sleeps() - before;
         way->right += table->counter == way->expected;
     }
