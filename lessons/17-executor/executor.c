@@ -427,7 +427,7 @@ static double time_pool(void)
     return clock_now() - begin;
 }
 
-/* It is so short that one stall of a busy machine would count double. */
+/* It is so short that a stall of a busy machine would count double. */
 static double best_of_three(double time(void))
 {
     double best = time();
