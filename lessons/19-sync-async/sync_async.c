@@ -143,6 +143,7 @@ static struct desk {
     sem_t done;
 } desk;
 
+/* Also of a task that failed: then there is nothing to wait for. */
 static int note_result(struct future *future, void *context)
 {
     int *result = context;
@@ -157,7 +158,7 @@ static void be_called(int *results)
     xsem_init(&desk.done, 0, 0);
     for (int i = 0; i < tasks; i++)
         check_error(pool_apply_async(pool, square, &i, sizeof i,
-                                     sizeof i, note_result, NULL,
+                                     sizeof i, note_result, note_result,
                                      &results[i]),
                     "pool_apply_async");
     await_busy_workers();
