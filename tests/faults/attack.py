@@ -68,10 +68,10 @@ class Run:
                 [*wrapper, program or ROOT / f"lesson-{lesson}", *options], cwd=self.work, env=environment,
                 stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=err, start_new_session=True)
 
-    def finish(self):
+    def finish(self, limit=LIMIT):
         """Waits for its end; .status is as subprocess says, or "hung"."""
         try:
-            self.status = self.process.wait(LIMIT)
+            self.status = self.process.wait(limit)
         except subprocess.TimeoutExpired:
             self.status = "hung"
             for pid in self.processes():
