@@ -10,8 +10,9 @@
  * Look at: the table, nanoseconds per switch.
  * Compare with: 09-thread-create, where the kernel switches;
  * 25-green-threads, where a switch is of use, since somebody waits.
- * Try: --numbers 20; taskset -c 0 ./lesson-24.
+ * Try: --numbers 20; all CPUs, without the line "stay_on_one_cpu();".
  */
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -258,10 +259,26 @@ static double times_as_much(int way, int other)
     return ways[way].costs[0] / ways[other].costs[0];
 }
 
+/*
+ * So that each handover is a switch.  With two CPUs the other side may
+ * be awake on one, and there is nothing to switch; or that CPU sleeps,
+ * and to wake it is what costs most.
+ */
+static void stay_on_one_cpu(void)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET((size_t)check_call(sched_getcpu(), "sched_getcpu"), &one);
+    check_call(sched_setaffinity(0, sizeof one, &one),
+               "sched_setaffinity");
+}
+
 static void part_table(void)
 {
     int right = 0;
 
+    stay_on_one_cpu();
     for (int round = 0; round < rounds; round++)
         measure_round(round);
     say("ns per switch       median    lowest   highest");
