@@ -479,12 +479,13 @@ static int is_old(const struct slot *slot)
     return is_old_pid(slot->pid);
 }
 
-/* In the middle of the load. */
+/* In the middle of the load, if there is one to be served. */
 static void renew_workers(void)
 {
     double deadline = clock_deadline(20);
 
-    while (asked < 5 * clients && clock_left(deadline) > 0)
+    while (asked < 5 * clients && refused == 0 &&
+           clock_left(deadline) > 0)
         clock_sleep(0.001);
     for (int i = 0; i < SLOTS; i++)
         old_pids[i] = board->slots[i].pid;

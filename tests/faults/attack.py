@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CPUS = len(os.sched_getaffinity(0))
 # How much of all that is done many times: CI takes a part of it.
 SHARE = float(os.environ.get("SHARE") or 1)
-LIMIT = 30  # seconds; a run that takes longer hangs
+LIMIT = 60  # seconds; a run that takes longer hangs, or is silent for half of it
+MPI_LIMIT = 120  # thirty copies start ninety mpiruns, which take 30 s
 # Most of what runs there is MPI: what that does when its own calls
 # fail, and what it never frees, is not ours to mend.
 WITH_MPI = "27",
@@ -59,19 +60,19 @@ class Run:
         self.work.chmod(0o777)
         self.mark = f"{self.place}."
         self.begun = time.monotonic()
-        patience = "25" if lesson in WITH_MPI else "10"  # thirty copies start sixty mpiruns
-        environment = {**os.environ, "LESSON_UNIT": unit, "LESSON_PATIENCE": patience, "LC_ALL": "C.UTF-8",
-                       "FAULT_MARK": self.mark, "TMPDIR": str(self.work), **env}
+        self.limit = MPI_LIMIT if lesson in WITH_MPI else LIMIT
+        environment = {**os.environ, "LESSON_UNIT": unit, "LESSON_PATIENCE": str(self.limit // 2),
+                       "LC_ALL": "C.UTF-8", "FAULT_MARK": self.mark, "TMPDIR": str(self.work), **env}
         environment = {name: value for name, value in environment.items() if value is not None}
         with open(self.place / "stdout", "wb") as out, open(self.place / "stderr", "wb") as err:
             self.process = subprocess.Popen(
                 [*wrapper, program or ROOT / f"lesson-{lesson}", *options], cwd=self.work, env=environment,
                 stdin=subprocess.DEVNULL, stdout=stdout or out, stderr=err, start_new_session=True)
 
-    def finish(self, limit=LIMIT):
+    def finish(self, limit=None):
         """Waits for its end; .status is as subprocess says, or "hung"."""
         try:
-            self.status = self.process.wait(limit)
+            self.status = self.process.wait(limit or self.limit)
         except subprocess.TimeoutExpired:
             self.status = "hung"
             for pid in self.processes():
