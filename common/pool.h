@@ -56,6 +56,11 @@ extern const struct pool_kind pool_processes;
  * While a pool of processes is open the program must not ignore
  * SIGCHLD (pool_open mends that once) nor reap children that are not
  * its own, as wait() and waitpid(-1) do.
+ *
+ * Worker processes, and the thread that runs callbacks, are scheduled
+ * as SCHED_BATCH: woken on a busy machine, they do not interrupt what
+ * runs, but wait for some milliseconds.  In a program that has another
+ * policy than SCHED_OTHER they have that.
  */
 struct pool *pool_open(const struct pool_kind *kind, int workers);
 

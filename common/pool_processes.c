@@ -20,6 +20,7 @@
  * had come.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,24 @@ struct crew {
     bool over;
 };
 
+/*
+ * A task goes through workers, collector and caller.  When those are
+ * more than the CPUs, and each pushes another off one as soon as it is
+ * woken, there are two switches for each task.  Who is patient has its
+ * share of the CPUs all the same, and finds several tasks to see to.
+ * What the program has chosen for itself stays as it is.
+ */
+static void be_patient(void)
+{
+    struct sched_param parameters;
+    int policy;
+
+    if (pthread_getschedparam(pthread_self(), &policy, &parameters) ==
+            0 &&
+        policy == SCHED_OTHER)
+        pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+}
+
 /* ------------------------------------------------- in a worker -- */
 
 /* Ctrl-C reaches the whole process group; the parent decides. */
@@ -71,6 +90,7 @@ static int work(void *arg)
 
     signal(SIGINT, SIG_IGN);
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    be_patient();
     return pool_work(post->pool, post->worker) ? 0 : 1;
 }
 
@@ -349,6 +369,7 @@ static void *collect(void *arg)
     int slots[32];
     size_t count;
 
+    be_patient();
     while (queue_get_many(crew->done, slots, 32, &count, INFINITY) == 0)
         pool_harvest(pool, slots, count);
     return NULL;
@@ -380,6 +401,7 @@ static void *call_back(void *arg)
     struct future *future, *next;
 
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
+    be_patient();
     while ((future = next_to_call(crew)) != NULL)
         for (; future != NULL; future = next) {
             next = future->next;
@@ -509,8 +531,8 @@ static void settle(struct pool *pool, struct future *futures)
     mutex_lock(&crew->lock);
     *crew->last = called;
     crew->last = end;
-    pthread_cond_signal(&crew->wake);
     mutex_unlock(&crew->lock);
+    pthread_cond_signal(&crew->wake);
 }
 
 static void stop(struct pool *pool)

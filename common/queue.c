@@ -181,7 +181,7 @@ static void look_around(struct queue *queue, struct sleepers *sleepers,
                         bool (*ready)(const struct queue *))
     REQUIRES(queue->lock)
 {
-    if (sleepers->coming > 0)
+    if (ready(queue) || sleepers->coming > 0 || cpu_spins() == 0)
         return;
     sleepers->coming++;
     lock_release(&queue->lock);
@@ -219,8 +219,6 @@ static void wait_until(struct queue *queue, struct sleepers *sleepers,
     double deadline = clock_deadline(timeout);
     int error = timeout > 0 ? 0 : ETIMEDOUT;
 
-    if (error == 0 && cpu_spins() > 0 && !ready(queue))
-        look_around(queue, sleepers, ready);
     while (error == 0 && !ready(queue))
         error = sleep_among(queue, sleepers, deadline);
 }
@@ -271,6 +269,8 @@ int queue_put(struct queue *queue, const void *item, double timeout)
     int error = 0;
 
     lock_acquire(&queue->lock);
+    if (timeout > 0)
+        look_around(queue, &queue->producers, can_put);
     wait_until(queue, &queue->producers, can_put, timeout);
     if (queue->closed)
         error = EPIPE;
@@ -282,12 +282,11 @@ int queue_put(struct queue *queue, const void *item, double timeout)
     return error;
 }
 
-int queue_get_many(struct queue *queue, void *items, size_t most,
-                   size_t *taken, double timeout)
+static int get(struct queue *queue, void *items, size_t most,
+               size_t *taken, double timeout) RELEASES(queue->lock)
 {
     int error = 0;
 
-    lock_acquire(&queue->lock);
     wait_until(queue, &queue->consumers, can_get, timeout);
     *taken = take(queue, items, most);
     if (*taken == 0)
@@ -300,7 +299,21 @@ int queue_get(struct queue *queue, void *item, double timeout)
 {
     size_t taken;
 
-    return queue_get_many(queue, item, 1, &taken, timeout);
+    lock_acquire(&queue->lock);
+    if (timeout > 0)
+        look_around(queue, &queue->consumers, can_get);
+    return get(queue, item, 1, &taken, timeout);
+}
+
+/*
+ * Whoever takes what there is can sleep until there is more: to look
+ * around would take a CPU from those that put.
+ */
+int queue_get_many(struct queue *queue, void *items, size_t most,
+                   size_t *taken, double timeout)
+{
+    lock_acquire(&queue->lock);
+    return get(queue, items, most, taken, timeout);
 }
 
 bool queue_remove(struct queue *queue, const void *item)

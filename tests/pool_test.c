@@ -3,6 +3,7 @@
  * and what it says to those who do not.  Its siblings: pool_callback,
  * pool_cancel, pool_load, pool_death and pool_refusal.
  */
+#include <sched.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -548,6 +549,51 @@ static void nothing_is_left_when_a_pool_is_freed(const void *kind)
     expect_alone();
 }
 
+/* ------------------------------------------- how it is scheduled */
+
+static int own_policy(const void *arg, void *result)
+{
+    struct sched_param parameters;
+
+    (void)arg;
+    return pthread_getschedparam(pthread_self(), result, &parameters);
+}
+
+static int policy_in_callback;
+
+static int note_policy(struct future *future, void *unused)
+{
+    (void)future, (void)unused;
+    return own_policy(NULL, &policy_in_callback);
+}
+
+static void expect_policy(int expected)
+{
+    struct pool *pool = open_pool(&pool_processes, 1);
+    int policy = -1;
+
+    expect_int(
+        pool_apply(pool, own_policy, NULL, 0, &policy, sizeof policy),
+        0);
+    expect_int(policy, expected);
+    expect_int(pool_apply_async(pool, twice, &(int){1}, sizeof(int),
+                                sizeof(int), note_policy, NULL, NULL),
+               0);
+    finish_pool(pool);
+    expect_int(policy_in_callback, expected);
+}
+
+static void who_hands_tasks_on_interrupts_nobody(void)
+{
+    const struct sched_param parameters = {0};
+
+    expect_policy(SCHED_BATCH);
+    expect_int(
+        pthread_setschedparam(pthread_self(), SCHED_IDLE, &parameters),
+        0);
+    expect_policy(SCHED_IDLE);
+}
+
 /* ----------------------------------- from inside, and side by side */
 
 /* What a worker process hears from each function. */
@@ -690,6 +736,7 @@ static const struct test tests[] = {
     BOTH(the_order_of_close_and_join_is_kept),
     BOTH(two_threads_may_join),
     BOTH(nothing_is_left_when_a_pool_is_freed),
+    TEST(who_hands_tasks_on_interrupts_nobody),
     TEST(a_worker_process_may_not_use_a_pool),
     TEST(a_worker_thread_may_not_join_its_pool),
     BOTH(a_task_may_use_another_pool),
