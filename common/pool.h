@@ -57,10 +57,10 @@ extern const struct pool_kind pool_processes;
  * SIGCHLD (pool_open mends that once) nor reap children that are not
  * its own, as wait() and waitpid(-1) do.
  *
- * Worker processes, and the thread that runs callbacks, are scheduled
- * as SCHED_BATCH: woken on a busy machine, they do not interrupt what
- * runs, but wait for some milliseconds.  In a program that has another
- * policy than SCHED_OTHER they have that.
+ * Its thread that runs callbacks is scheduled as SCHED_BATCH: woken on
+ * a busy machine, it does not interrupt what runs, but waits for some
+ * milliseconds.  In a program that has another policy than SCHED_OTHER
+ * it has that.
  */
 struct pool *pool_open(const struct pool_kind *kind, int workers);
 

@@ -62,24 +62,6 @@ struct crew {
     bool over;
 };
 
-/*
- * A task goes through workers, collector and caller.  When those are
- * more than the CPUs, and each pushes another off one as soon as it is
- * woken, there are two switches for each task.  Who is patient has its
- * share of the CPUs all the same, and finds several tasks to see to.
- * What the program has chosen for itself stays as it is.
- */
-static void be_patient(void)
-{
-    struct sched_param parameters;
-    int policy;
-
-    if (pthread_getschedparam(pthread_self(), &policy, &parameters) ==
-            0 &&
-        policy == SCHED_OTHER)
-        pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
-}
-
 /* ------------------------------------------------- in a worker -- */
 
 /* Ctrl-C reaches the whole process group; the parent decides. */
@@ -90,7 +72,6 @@ static int work(void *arg)
 
     signal(SIGINT, SIG_IGN);
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
-    be_patient();
     return pool_work(post->pool, post->worker) ? 0 : 1;
 }
 
@@ -361,6 +342,24 @@ static void *supervise(void *arg)
 }
 
 /* -------------------------------------- collector and caller -- */
+
+/*
+ * For collector and caller.  If each of them pushed a worker off its
+ * CPU as soon as it is woken, there would be two switches for each
+ * task.  Who is patient has its share of the CPUs all the same, and
+ * finds several tasks to see to.  What the program has chosen for
+ * itself stays as it is.
+ */
+static void be_patient(void)
+{
+    struct sched_param parameters;
+    int policy;
+
+    if (pthread_getschedparam(pthread_self(), &policy, &parameters) ==
+            0 &&
+        policy == SCHED_OTHER)
+        pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+}
 
 static void *collect(void *arg)
 {

@@ -567,7 +567,7 @@ static int note_policy(struct future *future, void *unused)
     return own_policy(NULL, &policy_in_callback);
 }
 
-static void expect_policy(int expected)
+static void expect_policies(int of_worker, int of_callback)
 {
     struct pool *pool = open_pool(&pool_processes, 1);
     int policy = -1;
@@ -575,23 +575,23 @@ static void expect_policy(int expected)
     expect_int(
         pool_apply(pool, own_policy, NULL, 0, &policy, sizeof policy),
         0);
-    expect_int(policy, expected);
+    expect_int(policy, of_worker);
     expect_int(pool_apply_async(pool, twice, &(int){1}, sizeof(int),
                                 sizeof(int), note_policy, NULL, NULL),
                0);
     finish_pool(pool);
-    expect_int(policy_in_callback, expected);
+    expect_int(policy_in_callback, of_callback);
 }
 
-static void who_hands_tasks_on_interrupts_nobody(void)
+static void who_runs_callbacks_interrupts_nobody(void)
 {
     const struct sched_param parameters = {0};
 
-    expect_policy(SCHED_BATCH);
+    expect_policies(SCHED_OTHER, SCHED_BATCH);
     expect_int(
         pthread_setschedparam(pthread_self(), SCHED_IDLE, &parameters),
         0);
-    expect_policy(SCHED_IDLE);
+    expect_policies(SCHED_IDLE, SCHED_IDLE);
 }
 
 /* ----------------------------------- from inside, and side by side */
@@ -736,7 +736,7 @@ static const struct test tests[] = {
     BOTH(the_order_of_close_and_join_is_kept),
     BOTH(two_threads_may_join),
     BOTH(nothing_is_left_when_a_pool_is_freed),
-    TEST(who_hands_tasks_on_interrupts_nobody),
+    TEST(who_runs_callbacks_interrupts_nobody),
     TEST(a_worker_process_may_not_use_a_pool),
     TEST(a_worker_thread_may_not_join_its_pool),
     BOTH(a_task_may_use_another_pool),
