@@ -200,6 +200,12 @@ static double median(double *values, int count)
     return values[count / 2];
 }
 
+/* Sorted by median(), which on a busy machine is mostly waiting. */
+static double quickest_tenth(const double *values, int count)
+{
+    return values[count / 10];
+}
+
 /* Of all starts so far. */
 static struct {
     double threads[ROUNDS_MAX], processes[ROUNDS_MAX]; /* their cost */
@@ -234,7 +240,7 @@ static void part_cost(void)
 {
     size_t size = (size_t)megabytes << 20;
     void *memory = size > 0 ? use_memory(size) : NULL;
-    double least = INFINITY, most = 0, ratio;
+    double least = INFINITY, most = 0, ratio, quick;
 
     first_line = xshared_alloc(sizeof *first_line);
     say("%-12s %12s %12s %9s", "starts", "a thread", "a process",
@@ -256,12 +262,16 @@ static void part_cost(void)
     say("Its first line came before main's next: %d threads, "
         "%d processes.",
         starts.threads_first, starts.processes_first);
+    quick = quickest_tenth(starts.processes, rounds) /
+            quickest_tenth(starts.threads, rounds);
+    say("In the quickest tenth, undisturbed: %.1f times as much.",
+        quick);
     shared_free(first_line, sizeof *first_line);
     if (memory != NULL)
         munmap(memory, size);
 
-    saw("%.2f times", ratio);
-    claim(ratio > 1.2, "a process costs more to start than a thread, "
+    saw("%.2f times", quick);
+    claim(quick > 1.2, "a process costs more to start than a thread, "
                        "by a fifth at least");
 }
 
