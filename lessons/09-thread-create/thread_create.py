@@ -12,8 +12,7 @@ def claim(held, sentence):
 def run(worker): worker.start(); worker.join()
 def cost(kind):  # CPU time of both, from the call to the first line of what was started
     worker = kind(target=lambda: setattr(work, "value", time.thread_time()))
-    call = time.thread_time(); worker.start(); own = time.thread_time() - call; worker.join()
-    return own + work.value
+    call = time.thread_time(); worker.start(); own = time.thread_time() - call; worker.join(); return own + work.value
 def ids(kind):
     for _ in "123": run(kind(target=lambda: pids.put((os.getpid(), os.getppid()))))
     return [pids.get() for _ in "123"]
