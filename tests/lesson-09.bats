@@ -15,7 +15,7 @@ ok a new process has one thread, and that has the pid as its id"
 
 # ratio OUTPUT: of all starts.
 ratio() {
-    sed -n 's/.*A process costs \([0-9]*\)\..* times as much.*/\1/p' <<<"$1"
+    sed -n 's/.*In CPU time,.*: \([0-9]*\)\..* times\./\1/p' <<<"$1"
 }
 
 @test "every claim holds" {
