@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -143,4 +144,21 @@ ssize_t loopback_receive(int socket, void *bytes, size_t size,
             return -1;
         }
     }
+}
+
+bool loopback_gets(int socket, const char *expected, double deadline)
+{
+    size_t left = strlen(expected);
+    char bytes[256];
+
+    while (left > 0) {
+        size_t size = left < sizeof bytes ? left : sizeof bytes;
+        ssize_t count = loopback_receive(socket, bytes, size, deadline);
+
+        if (count <= 0 || memcmp(bytes, expected, (size_t)count) != 0)
+            return false;
+        expected += count;
+        left -= (size_t)count;
+    }
+    return true;
 }

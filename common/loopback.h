@@ -8,6 +8,7 @@
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -44,5 +45,11 @@ int loopback_send(int socket, const void *bytes, size_t size);
  */
 ssize_t loopback_receive(int socket, void *bytes, size_t size,
                          double deadline);
+
+/*
+ * Is the text what the other side sends next?  Receives no byte beyond
+ * it.  False also when it sends no more, or not all before `deadline`.
+ */
+bool loopback_gets(int socket, const char *expected, double deadline);
 
 #endif

@@ -93,6 +93,33 @@ static void who_says_nothing_is_waited_for_until_the_deadline(void)
     hang_up(line);
 }
 
+static void a_text_is_compared_with_what_comes_next(void)
+{
+    struct line line = connected();
+    char text[600 + 1] = "", byte;
+
+    memset(text, 'x', 600);
+    loopback_send(line.here, text, 600);
+    loopback_send(line.here, "hello, bye", 10);
+    expect(loopback_gets(line.there, text, INFINITY));
+    expect(loopback_gets(line.there, "hello", INFINITY));
+    expect_int(loopback_receive(line.there, &byte, 1, INFINITY), 1);
+    expect_int(byte, ',');
+    expect(!loopback_gets(line.there, "-bye", INFINITY));
+    hang_up(line);
+}
+
+static void a_text_that_does_not_come_is_none(void)
+{
+    struct line line = connected();
+
+    loopback_send(line.here, "hel", 3);
+    expect(!loopback_gets(line.there, "hello", clock_deadline(0.02)));
+    shutdown(line.here, SHUT_WR);
+    expect(!loopback_gets(line.there, "lo", INFINITY));
+    hang_up(line);
+}
+
 static bool sends_at_once(int socket)
 {
     socklen_t size = sizeof(int);
@@ -207,6 +234,8 @@ static const struct test tests[] = {
     TEST(bytes_arrive_as_they_were_sent),
     TEST(what_has_arrived_is_received),
     TEST(who_says_nothing_is_waited_for_until_the_deadline),
+    TEST(a_text_is_compared_with_what_comes_next),
+    TEST(a_text_that_does_not_come_is_none),
     TEST(neither_side_waits_for_more_to_send),
     TEST(a_port_is_free_again_at_once),
     TEST(a_port_in_use_is_refused),

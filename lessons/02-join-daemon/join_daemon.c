@@ -92,17 +92,26 @@ static int return_7(void *arg)
     return 7;
 }
 
+/* WNOWAIT leaves it as it is: dead, and not joined. */
+static void await_end(pid_t pid)
+{
+    siginfo_t info;
+    int error;
+
+    do
+        error = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
+    while (error < 0 && errno == EINTR);
+    check_call(error, "waitid");
+}
+
 static void part_zombie(void)
 {
     struct process child;
     char before, after;
-    siginfo_t info;
     int found;
 
     xprocess_start(&child, return_7, NULL);
-    /* Until it has ended, but WNOWAIT leaves it as it is. */
-    check_call(waitid(P_PID, (id_t)child.pid, &info, WEXITED | WNOWAIT),
-               "waitid");
+    await_end(child.pid);
     before = state_of(child.pid);
     found = kill(child.pid, 0); /* signal 0: only asks who is there */
     xprocess_join(&child);

@@ -290,10 +290,15 @@ static const char *error_text(int error)
 
 static int connect_to_server(int *connection)
 {
+    int error;
+
     *connection = check_call(
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    if (connect(*connection, (struct sockaddr *)&address.name,
-                address.size) == 0)
+    do
+        error = connect(*connection, (struct sockaddr *)&address.name,
+                        address.size);
+    while (error != 0 && errno == EINTR); /* the server is busy */
+    if (error == 0)
         return 0;
     close(*connection);
     return BROKEN;

@@ -267,22 +267,9 @@ static int connect_to_server(void)
                       "connect");
 }
 
-/* Is this what the server sends next? */
 static bool gets(int client, const char *expected)
 {
-    double deadline = clock_deadline(30);
-    size_t size = strlen(expected), filled = 0;
-    char answer[LINE_BYTES] = "";
-
-    while (filled < size) {
-        ssize_t count = loopback_receive(client, answer + filled,
-                                         size - filled, deadline);
-
-        if (count <= 0)
-            return false;
-        filled += (size_t)count;
-    }
-    return memcmp(answer, expected, size) == 0;
+    return loopback_gets(client, expected, clock_deadline(30));
 }
 
 static bool ask(int client, const char *line, const char *expected)

@@ -254,18 +254,9 @@ static int connect_to_server(void)
     return check_call(loopback_connect(server.port), "connect");
 }
 
-/* Is this what the server sends next? */
 static bool gets(int client, const char *expected)
 {
-    char answer[LINE_BYTES + 1];
-    size_t size = strlen(expected);
-    ssize_t count;
-
-    do
-        count = recv(client, answer, size, MSG_WAITALL);
-    while (count < 0 && errno == EINTR);
-    return count == (ssize_t)size &&
-           memcmp(answer, expected, size) == 0;
+    return loopback_gets(client, expected, INFINITY);
 }
 
 static bool tell(int client, const char *line)
@@ -521,7 +512,7 @@ static bool is_turned_away(int client)
     memset(megabyte, 'x', MEGABYTE);
     told = loopback_send(client, megabyte, MEGABYTE) == 0 &&
            gets(client, "line too long\n") &&
-           recv(client, &more, 1, 0) == 0;
+           loopback_receive(client, &more, 1, INFINITY) == 0;
     free(megabyte);
     return told;
 }

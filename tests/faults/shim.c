@@ -8,7 +8,8 @@
  *         how often each call was made, in the order of `names`; all
  *         processes share it
  *     FAULT_STORM=1
- *         SIGUSR1 is handled, and interrupts calls
+ *         SIGURG is handled, and interrupts calls; a process that has
+ *         no handler yet, after exec, ignores it
  *
  * Preloaded and not injected by strace: that counts the calls of each
  * thread by itself, and many containers forbid it.
@@ -74,7 +75,7 @@ __attribute__((constructor)) static void begin(void)
     struct sigaction storm = {.sa_handler = ignore};
 
     if (getenv("FAULT_STORM") != NULL)
-        REAL(sigaction)(SIGUSR1, &storm, NULL);
+        REAL(sigaction)(SIGURG, &storm, NULL);
     if (file != NULL) {
         int descriptor = open(file, O_RDWR | O_CLOEXEC);
         void *(*map)(void *, size_t, int, int, int, off_t) =
@@ -136,7 +137,7 @@ void *mmap(void *address, size_t size, int protection, int flags,
 int sigaction(int number, const struct sigaction *restrict action,
               struct sigaction *restrict before)
 {
-    if (number == SIGUSR1 && getenv("FAULT_STORM") != NULL)
+    if (number == SIGURG && getenv("FAULT_STORM") != NULL)
         action = NULL;
     return REAL(sigaction)(number, action, before);
 }
