@@ -67,6 +67,13 @@ struct future *future_new(const struct future_owner *owner,
     return future;
 }
 
+static void free_callback(struct future *future,
+                          struct callback *callback)
+{
+    if (callback != &future->own[0] && callback != &future->own[1])
+        free(callback);
+}
+
 /* Only a future that was never submitted has callbacks left. */
 static void free_callbacks(struct future *future)
 {
@@ -74,15 +81,23 @@ static void free_callbacks(struct future *future)
 
     while ((callback = future->callback) != NULL) {
         future->callback = callback->next;
-        if (callback != &future->own)
-            free(callback);
+        free_callback(future, callback);
     }
+}
+
+bool future_release(struct future *future)
+{
+    return atomic_fetch_sub(&future->holders, 1) == 1;
 }
 
 void future_free(struct future *future)
 {
-    if (future == NULL || atomic_fetch_sub(&future->holders, 1) > 1)
-        return;
+    if (future != NULL && future_release(future))
+        future_destroy(future);
+}
+
+void future_destroy(struct future *future)
+{
     free_callbacks(future);
     mutex_destroy(&future->lock);
     free(future->message);
@@ -92,12 +107,7 @@ void future_free(struct future *future)
 
 bool future_done(struct future *future)
 {
-    bool done;
-
-    mutex_lock(&future->lock);
-    done = future->done;
-    mutex_unlock(&future->lock);
-    return done;
+    return atomic_load(&future->done);
 }
 
 bool future_cancelled(struct future *future)
@@ -328,11 +338,12 @@ void future_finish(struct future *future, const struct outcome *outcome)
     future->cancelled = outcome->cancelled;
     if (outcome->error != 0)
         future->message = strdup(outcome->message);
-    future->done = true;
+    atomic_store(&future->done, true); /* after all that it tells */
     while ((watch = future->watches) != NULL) {
         future->watches = watch->next;
         announce(watch);
     }
+    future->settled = future->callback == NULL;
     mutex_unlock(&future->lock);
 }
 
@@ -360,10 +371,10 @@ static int append_callback(struct future *future,
                            const struct callback *callback)
     REQUIRES(future->lock)
 {
-    struct callback *copy = &future->own;
+    struct callback *copy = future->own_used < 2
+                                ? &future->own[future->own_used++]
+                                : malloc(sizeof *copy);
 
-    if (copy->function != NULL)
-        copy = malloc(sizeof *copy);
     if (copy == NULL)
         return ENOMEM;
     *copy = *callback;
@@ -396,45 +407,33 @@ int future_add_done_callback(struct future *future,
     return future_add_callback(future, callback, context, ALWAYS);
 }
 
-/* The next callback, or settled. */
-static struct callback *next_callback(struct future *future)
-    REQUIRES(future->lock)
+/* All there are now, or NULL: it is settled. */
+static struct callback *take_callbacks(struct future *future)
 {
-    struct callback *callback = future->callback;
-
-    if (callback == NULL) {
-        future->settled = true;
-        return NULL;
-    }
-    future->callback = callback->next;
-    if (future->callback == NULL)
-        future->last_callback = &future->callback;
-    return callback;
-}
-
-bool future_settle(struct future *future)
-{
-    bool waiting;
+    struct callback *callbacks;
 
     mutex_lock(&future->lock);
-    waiting = future->callback != NULL;
-    future->settled = !waiting;
+    callbacks = future->callback;
+    future->callback = NULL;
+    future->last_callback = &future->callback;
+    future->settled = callbacks == NULL;
     mutex_unlock(&future->lock);
-    return waiting;
+    return callbacks;
+}
+
+bool future_settled(const struct future *future)
+{
+    return future->settled;
 }
 
 void future_run_callbacks(struct future *future)
 {
-    struct callback *callback;
+    struct callback *callback, *next;
 
-    for (;;) {
-        mutex_lock(&future->lock);
-        callback = next_callback(future);
-        mutex_unlock(&future->lock);
-        if (callback == NULL)
-            return;
-        call(future, callback);
-        if (callback != &future->own)
-            free(callback);
-    }
+    while ((callback = take_callbacks(future)) != NULL)
+        for (; callback != NULL; callback = next) {
+            next = callback->next;
+            call(future, callback);
+            free_callback(future, callback);
+        }
 }

@@ -48,9 +48,10 @@ struct future {
     atomic_int holders;
     const struct future_owner *owner;
 
+    atomic_bool done; /* set with the lock, read by anybody */
+
     /* Protected by the lock. */
     struct mutex lock;
-    bool done;
     bool settled; /* done, and all callbacks have run */
     bool cancelled;
     int error;
@@ -59,7 +60,8 @@ struct future {
     struct watch *watches;     /* who waits for it */
     struct callback *callback; /* the first that has not run */
     struct callback **last_callback;
-    struct callback own; /* most futures have one: no malloc for it */
+    struct callback own[2]; /* most futures have no more */
+    int own_used;
 
     /* Protected by the pool's lock. */
     struct pool *pool;
@@ -99,6 +101,13 @@ struct completion {
 struct future *future_new(const struct future_owner *owner,
                           const struct job *job);
 
+/*
+ * The two halves of future_free: lets go, and returns whether that was
+ * the last holder; and frees what nobody holds.
+ */
+bool future_release(struct future *future);
+void future_destroy(struct future *future);
+
 /* How a job ended. */
 struct outcome {
     int error;      /* 0: it succeeded */
@@ -107,7 +116,7 @@ struct outcome {
     char message[TASK_MESSAGE_MAX];
 };
 
-/* It is done: wakes who waits for it. */
+/* It is done: wakes who waits for it; settled, without callbacks. */
 void future_finish(struct future *future,
                    const struct outcome *outcome);
 
@@ -116,8 +125,8 @@ int future_add_callback(struct future *future,
                         future_callback *function, void *context,
                         enum callback_when when);
 
-/* Is there a callback to run?  If not, the future is settled now. */
-bool future_settle(struct future *future);
+/* Asked by who has finished it: was there no callback to run? */
+bool future_settled(const struct future *future);
 
 /* Runs the callbacks, also those added meanwhile, and settles it. */
 void future_run_callbacks(struct future *future);

@@ -17,9 +17,20 @@ struct LOCKABLE mutex {
     pthread_mutex_t mutex;
 };
 
+/*
+ * For sections so short that who finds it taken does better to look
+ * again for a moment than to sleep at once.  musl always does so.
+ */
 static inline void mutex_init(struct mutex *mutex)
 {
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    static const pthread_mutex_t adaptive =
+        PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+
+    mutex->mutex = adaptive;
+#else
     pthread_mutex_init(&mutex->mutex, NULL); /* can not fail */
+#endif
 }
 
 /* Nobody may hold it or wait for it. */

@@ -72,12 +72,14 @@ void pool_notify(enum pool_event event, int worker, uint64_t task)
 
 static size_t floor_size(int slots)
 {
-    return sizeof(struct floor) + (size_t)slots * sizeof(struct slot);
+    return sizeof(struct floor) +
+           (size_t)slots * (sizeof(struct slot) + sizeof(struct annex));
 }
 
 /* Copes with a pool that is half built. */
 static void destroy(struct pool *pool)
 {
+    pool_free_retired(pool);
     queue_destroy(pool->tasks);
     shared_free(pool->floor, floor_size(pool->slots));
     free(pool->free_slots);
@@ -128,7 +130,7 @@ struct pool *pool_open_with(const struct pool_kind *kind, int workers,
     pool->kind = kind;
     pool->workers = workers;
     pool->options = *options;
-    pool->slots = 4 * workers > 128 ? 4 * workers : 128;
+    pool->slots = 4 * workers > 1024 ? 4 * workers : 1024;
     errno = build(pool);
     if (errno == 0)
         errno = kind->start(pool);

@@ -125,7 +125,7 @@ void pool_free(struct pool *pool);
 /*
  * Copies `arg_size` bytes of argument and returns a future with room
  * for `result_size` bytes.  Waits while the pool holds as many tasks
- * as it has room for (128, or 4 for each worker if that is more), and
+ * as it has room for (1024, or 4 for each worker if that is more), and
  * then goes on when a quarter of the room is free; workers and
  * callbacks of the pool never wait here.  Returns NULL and
  * sets errno: EPIPE when the pool is closed (task_message tells why),

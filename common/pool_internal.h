@@ -45,21 +45,37 @@
 
 enum slot_state { FREE, QUEUED, RUNNING, DONE, CANCELLED };
 
+/*
+ * With each task a slot passes through the caches of three CPUs, so
+ * what all tasks need stands in two cache lines.
+ */
 struct slot {
-    atomic_int state;  /* a slot_state, or RUNNING_BY(worker) */
-    sem_t returned;    /* told when it is done, if `waited_for` */
-    bool has_returned; /* the semaphore: from the slot's first use on */
+    alignas(64) atomic_int state; /* a slot_state, or RUNNING_BY() */
 
     /* Written before it is QUEUED. */
+    bool waited_for;        /* by pool_apply: it has no future */
+    bool has_returned;      /* the annex' semaphore is initialized */
+    unsigned char *payload; /* arguments, then results */
     struct job job;
-    bool waited_for;       /* by pool_apply: it has no future */
-    struct future *future; /* valid in the parent only */
 
     /* Written while it is RUNNING. */
     atomic_size_t runs; /* how many of job.count are over */
-    struct outcome outcome;
+    bool failed;        /* the annex tells how */
 
-    /* Arguments, then results.  Room to align the results. */
+    struct annex *annex;   /* the slot's own, from its first use on */
+    struct future *future; /* valid in the parent only */
+    alignas(max_align_t) unsigned char small[32]; /* payload */
+};
+
+/*
+ * What few tasks need.  The annexes stand behind all slots, where those
+ * that were never needed take no memory.
+ */
+struct annex {
+    sem_t returned;         /* told when it is done, if `waited_for` */
+    struct outcome outcome; /* of a task that has failed */
+
+    /* Too large for the slot.  Room to align the results. */
     alignas(max_align_t) unsigned char payload[POOL_PAYLOAD_MAX +
                                                alignof(max_align_t)];
 };
@@ -102,6 +118,9 @@ struct pool {
     atomic_int places;    /* tasks that may still be submitted */
     atomic_int held_back; /* submitters that wait for a place */
 
+    /* Futures to be freed, see pool_settle.c. */
+    _Atomic(struct future *) retired;
+
     /* Protected by the lock. */
     bool terminated;        /* closed, and what has not begun dropped */
     bool stopped;           /* and what has begun, too */
@@ -111,6 +130,7 @@ struct pool {
     uint64_t submitted;     /* tasks, ever */
     int *free_slots;        /* a stack of numbers */
     int free_count;         /* its height */
+    struct future *to_free; /* taken from `retired` */
     struct future *backlog; /* wait for a slot, first in first out */
     struct future **backlog_end;
 };
@@ -168,12 +188,20 @@ struct slot *pool_slot(struct pool *pool, int number);
 /* Where the results of the slot's job begin. */
 unsigned char *pool_results(struct slot *slot);
 
+/* How the slot's job ended. */
+const struct outcome *pool_outcome(const struct slot *slot);
+
+/* So many slots are worth a switch between threads: a quarter. */
+int pool_many(const struct pool *pool);
+
 /* Puts a QUEUED slot's number into the queue of tasks (again). */
 void pool_enqueue(struct pool *pool, int number);
 
 /*
- * Fills a free slot, of which there is one, and hands it over to the
- * workers.  Without a future somebody waits at the slot itself.
+ * Fills a free slot, of which there is one.  Without a future somebody
+ * waits at the slot itself.  Returns its number, which is still to be
+ * enqueued: without the lock, because that may wake a worker who takes
+ * the caller's CPU at once, and nobody should wait for the lock then.
  */
 int pool_start(struct pool *pool, const struct job *job,
                const void *argument, struct future *future)
@@ -221,11 +249,22 @@ void pool_finish(struct pool *pool, int number, bool waited_for);
 /* Takes the results out of slots that were finished. */
 void pool_harvest(struct pool *pool, const int *numbers, size_t count);
 
+/*
+ * The same for the slot that the caller itself has finished: nobody
+ * else knows of it, so it needs the pool's lock once only.
+ */
+void pool_harvest_own(struct pool *pool, int number);
+
 /* Runs the future's callbacks, then retires it. */
 void pool_call_back(struct pool *pool, struct future *future);
 
 /* The task is settled: the pool lets go of its future. */
 void pool_retire(struct pool *pool, struct future *future);
+
+/* A retired future that is to be freed, or NULL; and all of them. */
+struct future *pool_next_to_free(struct pool *pool)
+    REQUIRES(pool->lock);
+void pool_free_retired(struct pool *pool);
 
 /* One task less to wait for, and to keep a place for. */
 void pool_one_less(struct pool *pool, bool holds_place);

@@ -15,9 +15,9 @@
  *
  * A worker can be killed between any two instructions.  It notes in
  * shared memory the slot that it takes, before that leaves the queue,
- * and forgets it after the slot is in the queue of finished ones.  So
- * the supervisor finds the slot, and sees from its state how far it
- * had come.
+ * and forgets it after the slot is among the finished ones.  So the
+ * supervisor finds the slot, and sees from its state how far it had
+ * come.
  */
 #include <errno.h>
 #include <sched.h>
@@ -28,6 +28,7 @@
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "pending.h"
 #include "pool_internal.h"
 #include "process.h"
 
@@ -44,8 +45,9 @@ enum { ACCIDENTS = 20 };
 static const double PAUSE = 0.05;
 
 struct crew {
-    struct queue *done; /* numbers of slots that were finished */
-    sigset_t signals;   /* blocked where the pool was opened */
+    struct pending *done; /* slots that were finished */
+    int *taken;           /* those that the collector has in hand */
+    sigset_t signals;     /* blocked where the pool was opened */
     pthread_t supervisor, collector, caller;
     bool has_supervisor, has_collector, has_caller;
     int living; /* workers; only the supervisor looks */
@@ -162,9 +164,10 @@ static void fail_run(struct pool *pool, int number,
     bool waited_for = slot->waited_for;
     size_t run = atomic_load(&slot->runs);
 
-    if (slot->outcome.error == 0 && run < slot->job.count) {
-        slot->outcome = *death;
-        slot->outcome.index = run;
+    if (!slot->failed && run < slot->job.count) {
+        slot->annex->outcome = *death;
+        slot->annex->outcome.index = run;
+        slot->failed = true;
     }
     atomic_store(&slot->runs, run + 1);
     if (waits_again(pool, slot)) {
@@ -235,7 +238,7 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     mutex_unlock(&pool->lock);
     crew->living--;
     queue_recover(pool->tasks);
-    queue_recover(crew->done);
+    pending_recover(crew->done);
     if (number != NO_SLOT)
         settle_hand(pool, worker, number, &death);
     if (!atomic_load(&record->ready))
@@ -365,12 +368,11 @@ static void *collect(void *arg)
 {
     struct pool *pool = arg;
     struct crew *crew = pool->crew;
-    int slots[32];
     size_t count;
 
     be_patient();
-    while (queue_get_many(crew->done, slots, 32, &count, INFINITY) == 0)
-        pool_harvest(pool, slots, count);
+    while ((count = pending_take(crew->done, crew->taken)) > 0)
+        pool_harvest(pool, crew->taken, count);
     return NULL;
 }
 
@@ -427,13 +429,14 @@ static void join(struct pool *pool)
     if (crew->has_supervisor)
         pthread_join(crew->supervisor, NULL);
     if (crew->done != NULL)
-        queue_close(crew->done);
+        pending_close(crew->done);
     if (crew->has_collector)
         pthread_join(crew->collector, NULL);
     end_caller(crew);
     if (crew->has_caller)
         pthread_join(crew->caller, NULL);
-    queue_destroy(crew->done);
+    pending_destroy(crew->done);
+    free(crew->taken);
     pthread_cond_destroy(&crew->wake);
     mutex_destroy(&crew->lock);
     sem_destroy(&crew->started);
@@ -490,9 +493,12 @@ static int start(struct pool *pool)
     sem_init(&crew->started, 0, 0);
     mutex_init(&crew->lock);
     pthread_cond_init(&crew->wake, NULL);
-    crew->done = queue_create(2 * (size_t)pool->slots, sizeof(int));
+    crew->done = pending_create(pool->slots);
+    crew->taken = calloc((size_t)pool->slots, sizeof *crew->taken);
     heed_deaths();
-    error = crew->done == NULL ? ENOMEM : start_threads(pool, crew);
+    error = crew->done == NULL || crew->taken == NULL
+                ? ENOMEM
+                : start_threads(pool, crew);
     if (error == 0) {
         clock_sem_wait(&crew->started, INFINITY);
         error = crew->error;
@@ -502,11 +508,18 @@ static int start(struct pool *pool)
     return error;
 }
 
+/*
+ * The collector is patient: when the workers are busy it waits until
+ * one steps aside.  Each time that many have been finished one does,
+ * so that submitters get their places before the workers run dry.
+ */
 static void finish(struct pool *pool, int slot)
 {
     struct crew *crew = pool->crew;
+    unsigned finished = pending_add(crew->done, slot);
 
-    queue_put(crew->done, &slot, INFINITY);
+    if (finished % (unsigned)pool_many(pool) == 0)
+        sched_yield();
 }
 
 /* The caller gets those that have callbacks. */
@@ -517,11 +530,11 @@ static void settle(struct pool *pool, struct future *futures)
 
     for (; futures != NULL; futures = next) {
         next = futures->next;
-        if (future_settle(futures)) {
+        if (future_settled(futures)) {
+            pool_retire(pool, futures);
+        } else {
             *end = futures;
             end = &futures->next;
-        } else {
-            pool_retire(pool, futures);
         }
     }
     *end = NULL;

@@ -50,7 +50,7 @@ static void take_result(struct pool *pool, struct future *future)
 
     memcpy(future->result, pool_results(slot),
            slot->job.count * slot->job.result_size);
-    future_finish(future, &slot->outcome);
+    future_finish(future, pool_outcome(slot));
 }
 
 void pool_harvest(struct pool *pool, const int *numbers, size_t count)
@@ -70,19 +70,39 @@ void pool_harvest(struct pool *pool, const int *numbers, size_t count)
         pool->kind->settle(pool, futures);
 }
 
+void pool_harvest_own(struct pool *pool, int number)
+{
+    struct slot *slot = pool_slot(pool, number);
+    struct future *future = NULL;
+
+    if (atomic_load(&slot->state) == DONE) /* and not cancelled */
+        future = slot->future;
+    if (future != NULL)
+        take_result(pool, future);
+    mutex_lock(&pool->lock);
+    slot->future = NULL;
+    if (future != NULL)
+        future->slot = NO_SLOT;
+    pool_free_slot(pool, number);
+    mutex_unlock(&pool->lock);
+    if (future != NULL)
+        pool->kind->settle(pool, future);
+}
+
 /*
- * A submitter that waits is woken when a quarter of the places is
- * free: until then the workers have more than enough in the queue, and
- * a switch costs more than a task.
+ * Submitters that wait are woken when many places are free: until then
+ * the workers have more than enough in the queue, and a switch costs
+ * more than a task.  All of them, and each takes what it finds; on its
+ * way up from 0 the count passes here.
  */
 static void give_place_back(struct pool *pool)
 {
     int places = atomic_fetch_add(&pool->places, 1) + 1;
 
-    if (places < pool->slots / 4 || atomic_load(&pool->held_back) == 0)
+    if (places != pool_many(pool) || atomic_load(&pool->held_back) == 0)
         return;
     mutex_lock(&pool->lock);
-    pthread_cond_signal(&pool->place_free);
+    pthread_cond_broadcast(&pool->place_free);
     mutex_unlock(&pool->lock);
 }
 
@@ -106,13 +126,55 @@ void pool_let_go(struct pool *pool)
     pthread_cond_broadcast(&pool->idle);
 }
 
+/* ------------------------------------------- futures to be freed -- */
+
+/*
+ * To free memory that another thread has allocated is slow when both
+ * do it all the time.  So futures that nobody holds any more are put
+ * aside, and each submitter frees one, whose memory its next future
+ * gets.  What is left is freed with the pool.
+ */
+static void put_aside(struct pool *pool, struct future *future)
+{
+    future->next = atomic_load(&pool->retired);
+    while (!atomic_compare_exchange_weak(&pool->retired, &future->next,
+                                         future))
+        continue;
+}
+
+/* The list is taken as a whole: nobody can mistake its first. */
+struct future *pool_next_to_free(struct pool *pool)
+{
+    struct future *future;
+
+    if (pool->to_free == NULL && atomic_load(&pool->retired) != NULL)
+        pool->to_free = atomic_exchange(&pool->retired, NULL);
+    future = pool->to_free;
+    if (future != NULL)
+        pool->to_free = future->next;
+    return future;
+}
+
+void pool_free_retired(struct pool *pool)
+{
+    struct future *future;
+
+    mutex_lock(&pool->lock);
+    while ((future = pool_next_to_free(pool)) != NULL)
+        future_destroy(future);
+    mutex_unlock(&pool->lock);
+}
+
 void pool_retire(struct pool *pool, struct future *future)
 {
     bool held_place = future->holds_place;
 
-    future_free(future);
+    if (future_release(future))
+        put_aside(pool, future);
     pool_one_less(pool, held_place);
 }
+
+/* ------------------------------------------------- callbacks -- */
 
 /* Whoever runs a callback serves the pool meanwhile. */
 void pool_call_back(struct pool *pool, struct future *future)

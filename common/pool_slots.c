@@ -15,17 +15,63 @@ struct slot *pool_slot(struct pool *pool, int number)
     return &pool->floor->slots[number];
 }
 
-unsigned char *pool_results(struct slot *slot)
+/* Where the results begin, behind so many bytes of arguments. */
+static size_t results_at(const struct job *job)
 {
     size_t unit = alignof(max_align_t);
-    size_t args = slot->job.count * slot->job.arg_size;
+    size_t args = job->count * job->arg_size;
 
-    return slot->payload + (args + unit - 1) / unit * unit;
+    return (args + unit - 1) / unit * unit;
+}
+
+unsigned char *pool_results(struct slot *slot)
+{
+    return slot->payload + results_at(&slot->job);
+}
+
+const struct outcome *pool_outcome(const struct slot *slot)
+{
+    static const struct outcome success = {0};
+
+    return slot->failed ? &slot->annex->outcome : &success;
+}
+
+static struct annex *annex_of(struct pool *pool, int number)
+{
+    void *annexes = pool_slot(pool, pool->slots);
+
+    return (struct annex *)annexes + number;
+}
+
+static unsigned char *payload_of(struct slot *slot)
+{
+    const struct job *job = &slot->job;
+    size_t size = results_at(job) + job->count * job->result_size;
+
+    return size <= sizeof slot->small ? slot->small
+                                      : slot->annex->payload;
+}
+
+int pool_many(const struct pool *pool)
+{
+    return pool->slots / 4;
 }
 
 void pool_enqueue(struct pool *pool, int number)
 {
     queue_put(pool->tasks, &number, INFINITY);
+}
+
+/* A token may be left from one who saw that it was done before. */
+static void reset_returned(struct slot *slot)
+{
+    sem_t *returned = &slot->annex->returned;
+
+    if (!slot->has_returned)
+        sem_init(returned, 1, 0);
+    slot->has_returned = true;
+    while (sem_trywait(returned) == 0)
+        continue;
 }
 
 int pool_start(struct pool *pool, const struct job *job,
@@ -35,22 +81,19 @@ int pool_start(struct pool *pool, const struct job *job,
     struct slot *slot = pool_slot(pool, number);
     size_t args = job->count * job->arg_size;
 
-    if (!slot->has_returned)
-        sem_init(&slot->returned, 1, 0);
-    slot->has_returned = true;
-    while (sem_trywait(&slot->returned) == 0)
-        continue; /* from one who saw that it was done before */
-    slot->job = *job;
+    if (slot->annex == NULL) /* it is read even when the slot is DONE */
+        slot->annex = annex_of(pool, number);
     slot->future = future;
     slot->waited_for = future == NULL;
-    slot->outcome.error = 0;
-    slot->outcome.cancelled = false;
-    slot->outcome.message[0] = '\0';
+    if (slot->waited_for)
+        reset_returned(slot);
+    slot->job = *job;
+    slot->payload = payload_of(slot);
+    slot->failed = false;
     atomic_store(&slot->runs, 0);
     if (args > 0)
         memcpy(slot->payload, argument, args);
     atomic_store(&slot->state, QUEUED);
-    pool_enqueue(pool, number);
     return number;
 }
 
@@ -72,6 +115,7 @@ void pool_free_slot(struct pool *pool, int number)
         pool->backlog_end = &pool->backlog;
     future->slot =
         pool_start(pool, &future->job, future->argument, future);
+    pool_enqueue(pool, future->slot);
 }
 
 int pool_put_aside(struct pool *pool, struct future *future,
@@ -134,9 +178,10 @@ static void answer_slot(struct slot *slot,
 {
     if (!change_state(slot, QUEUED, RUNNING_BY(0)))
         return;
-    slot->outcome = *outcome;
+    slot->annex->outcome = *outcome;
+    slot->failed = true;
     atomic_store(&slot->state, DONE);
-    sem_post(&slot->returned);
+    sem_post(&slot->annex->returned);
 }
 
 bool pool_withdraw(struct pool *pool, struct future *future,

@@ -64,6 +64,8 @@ static int admit(struct pool *pool, struct job *job, bool *holds_place,
 static int submit(struct pool *pool, struct future *future,
                   const void *argument, double deadline)
 {
+    struct future *retired;
+    int number = NO_SLOT;
     bool admitted;
     int error;
 
@@ -71,10 +73,16 @@ static int submit(struct pool *pool, struct future *future,
     error = admit(pool, &future->job, &future->holds_place, deadline);
     admitted = error == 0;
     if (admitted && pool_has_slot(pool))
-        future->slot = pool_start(pool, &future->job, argument, future);
+        number = pool_start(pool, &future->job, argument, future);
     else if (admitted)
         error = pool_put_aside(pool, future, argument);
+    future->slot = number;
+    retired = pool_next_to_free(pool);
     mutex_unlock(&pool->lock);
+    if (number != NO_SLOT)
+        pool_enqueue(pool, number);
+    if (retired != NULL)
+        future_destroy(retired);
     if (admitted && error != 0)
         pool_one_less(pool, future->holds_place);
     return error;
@@ -218,6 +226,8 @@ static int reserve_slot(struct pool *pool, struct job *job,
         admit(pool, job, &holds_place, INFINITY) == 0)
         number = pool_start(pool, job, arg, NULL);
     mutex_unlock(&pool->lock);
+    if (number != NO_SLOT)
+        pool_enqueue(pool, number);
     return number;
 }
 
@@ -228,16 +238,17 @@ static void await_return(struct slot *slot)
     while (look-- > 0 && atomic_load(&slot->state) != DONE)
         cpu_relax();
     while (atomic_load(&slot->state) != DONE)
-        clock_sem_wait(&slot->returned, INFINITY);
+        clock_sem_wait(&slot->annex->returned, INFINITY);
 }
 
 static int apply_by_slot(struct pool *pool, int number, void *result)
 {
     struct slot *slot = pool_slot(pool, number);
-    const struct outcome *outcome = &slot->outcome;
+    const struct outcome *outcome;
     int error;
 
     await_return(slot);
+    outcome = pool_outcome(slot);
     error = task_set_message(outcome->error, outcome->message);
     if (error == 0 && result != NULL)
         memcpy(result, pool_results(slot), slot->job.result_size);

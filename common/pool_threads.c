@@ -87,7 +87,7 @@ static int start(struct pool *pool)
 
 static void finish(struct pool *pool, int slot)
 {
-    pool_harvest(pool, &slot, 1);
+    pool_harvest_own(pool, slot);
 }
 
 static void settle(struct pool *pool, struct future *future)

@@ -18,21 +18,20 @@ uint64_t pool_task_number(void)
     return task_here;
 }
 
-/* The first error counts.  Without a message it gets one. */
+/* Without a message it gets one. */
 static void note_error(struct outcome *outcome, const char *who,
                        int error)
 {
     const char *message = task_message();
 
-    if (error == 0 || outcome->error != 0)
-        return;
+    outcome->error = error;
+    outcome->cancelled = false;
     if (message[0] != '\0')
         snprintf(outcome->message, sizeof outcome->message, "%s",
                  message);
     else
         snprintf(outcome->message, sizeof outcome->message,
                  "the %s returned error %d", who, error);
-    outcome->error = error; /* last: the worker can be killed here */
 }
 
 /* ------------------------------------------------------ a task -- */
@@ -42,11 +41,15 @@ static void run_once(struct slot *slot, size_t run)
     const struct job *job = &slot->job;
     const void *arg = slot->payload + run * job->arg_size;
     void *result = pool_results(slot) + run * job->result_size;
+    int error;
 
     task_set_message(0, NULL);
-    if (slot->outcome.error == 0)
-        slot->outcome.index = run;
-    note_error(&slot->outcome, "task", job->task(arg, result));
+    error = job->task(arg, result);
+    if (error == 0 || slot->failed)
+        return; /* the first error counts */
+    note_error(&slot->annex->outcome, "task", error);
+    slot->annex->outcome.index = run;
+    slot->failed = true; /* last: the worker can be killed here */
 }
 
 /* Goes on where a worker that died in the middle has stopped. */
@@ -93,14 +96,15 @@ static void work_on(struct pool *pool, int worker, int number)
 static bool initialize(struct pool *pool, struct worker *record)
 {
     const struct pool_options *options = &pool->options;
-    struct outcome *outcome = &record->beginning;
+    int error = 0;
 
     task_set_message(0, NULL);
     if (options->initializer != NULL)
-        note_error(outcome, "initializer",
-                   options->initializer(options->context));
-    if (outcome->error != 0)
+        error = options->initializer(options->context);
+    if (error != 0) {
+        note_error(&record->beginning, "initializer", error);
         return false;
+    }
     atomic_store(&record->ready, true);
     atomic_store(&pool->floor->stillborn, 0);
     return true;
@@ -138,7 +142,7 @@ bool pool_work(struct pool *pool, int worker)
 void pool_finish(struct pool *pool, int number, bool waited_for)
 {
     if (waited_for)
-        sem_post(&pool_slot(pool, number)->returned);
+        sem_post(&pool_slot(pool, number)->annex->returned);
     else
         pool->kind->finish(pool, number);
 }

@@ -31,25 +31,25 @@
 
 /* Those that wait for the same thing: an item, or a place. */
 struct sleepers {
-    sem_t wake;
-
     /* Protected by the queue's lock. */
-    size_t asleep; /* and not woken */
-    size_t coming; /* awake, and about to look */
+    unsigned asleep; /* and not woken */
+    unsigned coming; /* awake, and about to look */
+    sem_t wake;
 };
 
+/* What every put and get needs is in the first two cache lines. */
 struct queue {
+    /* Changed by the holder of the lock, read by anybody. */
+    struct lock lock;
+    atomic_size_t first; /* how many have been taken, ever */
+    atomic_size_t last;  /* how many have been put, ever */
+    atomic_bool closed;
+
     size_t capacity;
     size_t item_size;
     size_t cpus; /* no more can come at once */
     struct sleepers consumers;
     struct sleepers producers;
-
-    /* Changed by the holder of the lock, read by anybody. */
-    struct lock lock;
-    atomic_bool closed;
-    atomic_size_t first; /* how many have been taken, ever */
-    atomic_size_t last;  /* how many have been put, ever */
     unsigned char ring[];
 };
 
@@ -118,20 +118,12 @@ static void append(struct queue *queue, const void *item)
     atomic_store(&queue->last, last + 1);
 }
 
-static size_t take(struct queue *queue, void *items, size_t most)
-    REQUIRES(queue->lock)
+static void take(struct queue *queue, void *item) REQUIRES(queue->lock)
 {
     size_t first = atomic_load(&queue->first);
-    size_t size = queue_size(queue);
-    size_t count = size < most ? size : most;
-    unsigned char *item = items;
 
-    for (size_t i = 0; i < count; i++) {
-        memcpy(item, place(queue, first + i), queue->item_size);
-        item += queue->item_size;
-    }
-    atomic_store(&queue->first, first + count);
-    return count;
+    memcpy(item, place(queue, first), queue->item_size);
+    atomic_store(&queue->first, first + 1);
 }
 
 /* Closes the gap from the front, where one store ends it. */
@@ -282,38 +274,20 @@ int queue_put(struct queue *queue, const void *item, double timeout)
     return error;
 }
 
-static int get(struct queue *queue, void *items, size_t most,
-               size_t *taken, double timeout) RELEASES(queue->lock)
-{
-    int error = 0;
-
-    wait_until(queue, &queue->consumers, can_get, timeout);
-    *taken = take(queue, items, most);
-    if (*taken == 0)
-        error = queue->closed ? EPIPE : ETIMEDOUT;
-    release(queue);
-    return error;
-}
-
 int queue_get(struct queue *queue, void *item, double timeout)
 {
-    size_t taken;
+    int error = 0;
 
     lock_acquire(&queue->lock);
     if (timeout > 0)
         look_around(queue, &queue->consumers, can_get);
-    return get(queue, item, 1, &taken, timeout);
-}
-
-/*
- * Whoever takes what there is can sleep until there is more: to look
- * around would take a CPU from those that put.
- */
-int queue_get_many(struct queue *queue, void *items, size_t most,
-                   size_t *taken, double timeout)
-{
-    lock_acquire(&queue->lock);
-    return get(queue, items, most, taken, timeout);
+    wait_until(queue, &queue->consumers, can_get, timeout);
+    if (queue_size(queue) > 0)
+        take(queue, item);
+    else
+        error = queue->closed ? EPIPE : ETIMEDOUT;
+    release(queue);
+    return error;
 }
 
 bool queue_remove(struct queue *queue, const void *item)

@@ -44,13 +44,6 @@ int queue_put(struct queue *queue, const void *item, double timeout);
 int queue_get(struct queue *queue, void *item, double timeout);
 
 /*
- * As queue_get, but takes all that there is, up to `most` items, in
- * one go: `*taken` tells how many, at least 1 when it returns 0.
- */
-int queue_get_many(struct queue *queue, void *items, size_t most,
-                   size_t *taken, double timeout);
-
-/*
  * Takes out the first item that is equal, byte for byte, wherever it
  * stands.  Returns whether there was one.  A caller that dies in the
  * middle of it can leave another item in the queue twice.

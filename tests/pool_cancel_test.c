@@ -67,7 +67,7 @@ static void cancelling_makes_room_at_once(const void *kind)
 /* All of a full pool, from behind, in front and in between. */
 static void a_full_pool_can_be_cancelled(const void *kind)
 {
-    enum { ROUNDS = 30, MOST = 128 };
+    enum { ROUNDS = 30, MOST = 1024 };
     struct future *futures[MOST];
     struct pool *pool;
     int count = places_of(1) - 1;
@@ -78,7 +78,7 @@ static void a_full_pool_can_be_cancelled(const void *kind)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < count; i++)
             futures[i] = submit_bare(pool, count_run);
-        for (int i = 0; i < count; i++) /* 50 has no divisor of 127 */
+        for (int i = 0; i < count; i++) /* 1023 is 3 * 11 * 31 */
             expect(future_cancel(futures[i * 50 % count]));
         for (int i = 0; i < count; i++)
             expect_end(futures[i], ECANCELED);

@@ -208,7 +208,7 @@ static inline struct future *block_worker(struct pool *pool)
 /* How many tasks a pool has room for, as pool_submit says. */
 static inline int places_of(int workers)
 {
-    return 4 * workers > 128 ? 4 * workers : 128;
+    return 4 * workers > 1024 ? 4 * workers : 1024;
 }
 
 /* ------------------------------------------------------- threads -- */

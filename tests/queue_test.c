@@ -104,26 +104,6 @@ static void its_size_never_exceeds_its_capacity(void)
     queue_destroy(queue);
 }
 
-static void takes_many_at_once_in_order(void)
-{
-    int items[8] = {0};
-    size_t taken = 9;
-
-    open_queue(5);
-    fill(5);
-    expect_int(queue_get_many(queue, items, 2, &taken, 0), 0);
-    expect_int(taken, 2);
-    expect(items[0] == 1 && items[1] == 2);
-    expect_int(put(6, 0), 0); /* stands before the others in the ring */
-    expect_int(queue_get_many(queue, items, 8, &taken, 0), 0);
-    expect_int(taken, 4);
-    for (int i = 0; i < 4; i++)
-        expect_int(items[i], i + 3);
-    expect_int(queue_get_many(queue, items, 8, &taken, 0), ETIMEDOUT);
-    expect_int(taken, 0);
-    queue_destroy(queue);
-}
-
 static void keeps_items_of_any_size(void)
 {
     char in[77], out[77];
@@ -383,20 +363,17 @@ enum { SIDE = 4, EACH = 25000, ITEMS = SIDE * EACH };
 static atomic_int *seen; /* how often each number came out */
 
 /* Each consumer gets the numbers of a producer in rising order. */
-static void consume(bool many)
+static void consume(void)
 {
     int last[SIDE] = {-1, -1, -1, -1};
-    int items[16];
-    size_t taken;
+    int item;
 
-    while (queue_get_many(queue, items, many ? 16 : 1, &taken, limit) ==
-           0)
-        for (size_t i = 0; i < taken; i++) {
-            expect(items[i] >= 0 && items[i] < ITEMS);
-            expect(items[i] > last[items[i] / EACH]);
-            last[items[i] / EACH] = items[i];
-            atomic_fetch_add(&seen[items[i]], 1);
-        }
+    while (queue_get(queue, &item, limit) == 0) {
+        expect(item >= 0 && item < ITEMS);
+        expect(item > last[item / EACH]);
+        last[item / EACH] = item;
+        atomic_fetch_add(&seen[item], 1);
+    }
 }
 
 static atomic_int *producing;
@@ -404,7 +381,7 @@ static atomic_int *producing;
 static void produce_or_consume(int number)
 {
     if (number >= SIDE) {
-        consume(number % 2 == 0);
+        consume();
         return;
     }
     for (int i = 0; i < EACH; i++)
@@ -670,7 +647,6 @@ static const struct test tests[] = {
     TEST(gives_items_back_in_order),
     TEST(holds_as_many_items_as_its_capacity),
     TEST(its_size_never_exceeds_its_capacity),
-    TEST(takes_many_at_once_in_order),
     TEST(keeps_items_of_any_size),
     TEST(refuses_sizes_of_zero_and_sizes_too_large),
     TEST(destroy_of_NULL_does_nothing),

@@ -131,14 +131,14 @@ static inline long loops_per_us(void)
 
 /* ----------------------------------------------------- memory -- */
 
-struct memory {
-    long pss; /* KB: private memory and our share of shared memory */
-    long own; /* KB: the part that is no file, whoever else maps it */
-};
-
-/* Adds nothing for a process that has just gone. */
-static inline void add_process(struct memory *memory, long pid)
+/*
+ * In KB: what no file holds.  Program and libc are in memory once for
+ * all who run them, whoever else does; a process's share of them tells
+ * more of the others than of it.  Nothing of one that has just gone.
+ */
+static inline long memory_of(long pid)
 {
+    long total = 0;
     char line[256];
     FILE *file;
 
@@ -147,18 +147,17 @@ static inline void add_process(struct memory *memory, long pid)
     if (file == NULL && pid == getpid())
         check_pointer(NULL, line); /* a kernel without it */
     if (file == NULL)
-        return;
+        return 0;
     while (fgets(line, sizeof(line), file) != NULL) {
         const char *value = line + strcspn(line, " ");
         long size = strtol(value, NULL, 10);
 
-        if (strncmp(line, "Pss:", 4) == 0)
-            memory->pss += size;
         if (strncmp(line, "Pss_Anon:", 9) == 0 ||
             strncmp(line, "Pss_Shmem:", 10) == 0)
-            memory->own += size;
+            total += size;
     }
     (void)fclose(file);
+    return total;
 }
 
 /* 0 when it has just gone. */
@@ -182,9 +181,9 @@ static inline long parent_of(long pid)
 }
 
 /* At this process and its children. */
-static inline struct memory look_at_memory(void)
+static inline long look_at_memory(void)
 {
-    struct memory total = {0, 0};
+    long total = 0;
     DIR *proc = check_pointer(opendir("/proc"), "opendir /proc");
     const struct dirent *entry;
 
@@ -192,14 +191,14 @@ static inline struct memory look_at_memory(void)
         long pid = strtol(entry->d_name, NULL, 10);
 
         if (pid > 0 && (pid == getpid() || parent_of(pid) == getpid()))
-            add_process(&total, pid);
+            total += memory_of(pid);
     }
     closedir(proc);
     return total;
 }
 
 /* The first look takes memory itself, which the second then sees. */
-static inline struct memory program_memory(void)
+static inline long program_memory(void)
 {
     look_at_memory();
     return look_at_memory();

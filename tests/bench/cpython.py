@@ -195,28 +195,27 @@ def parent_of(pid):
         return 0
 
 
-def pss(pid):
+def memory_of(pid):
+    """KB that no file holds, as in bench.h."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        for line in file:
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    return 0
+        return sum(int(line.split()[1]) for line in file
+                   if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
-def program_pss():
-    """KB of this process and its children."""
+def program_memory():
+    """Of this process and its children."""
     me = os.getpid()
     children = [int(name) for name in os.listdir("/proc")
                 if name.isdigit() and parent_of(name) == me]
-    return pss(me) + sum(map(pss, children))
+    return memory_of(me) + sum(map(memory_of, children))
 
 
 def measure_memory():
-    before = program_pss()
+    before = program_memory()
     pool = OPEN[KIND](4)
     batch(pool, echo, EMPTY_TASKS)
     time.sleep(0.1)
-    after = program_pss()
+    after = program_memory()
     close(pool)
     return after - before
 

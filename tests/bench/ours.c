@@ -17,7 +17,7 @@
 
 enum {
     EMPTY_TASKS = 50000, /* in one go, through apply_async */
-    TASKS_10US = 10000,  /* the same */
+    TASKS_10US = 50000,  /* the same */
     TASKS_1US = 400000,  /* in one map */
     MILLION = 1000000
 };
@@ -261,7 +261,7 @@ static double measure_sleep(const struct setting *setting)
 /* A pool that has worked takes more than one that is just open. */
 static double measure_memory(const struct setting *setting)
 {
-    long before = program_memory().pss;
+    long before = program_memory();
     struct pool *pool = open_pool(setting, 4);
     struct batch batch;
     long after;
@@ -269,7 +269,7 @@ static double measure_memory(const struct setting *setting)
     batch_init(&batch, pool, echo_task, EMPTY_TASKS);
     batch_run(&batch);
     clock_sleep(0.05); /* until all have come to rest */
-    after = program_memory().pss;
+    after = program_memory();
     pool_free(pool);
     return (double)(after - before);
 }
@@ -282,11 +282,11 @@ static double measure_growth(const struct setting *setting)
 
     batch_init(&batch, pool, echo_task, EMPTY_TASKS);
     batch_run(&batch);
-    before = program_memory().own;
+    before = program_memory();
     batch.tasks = MILLION;
     batch_run(&batch);
     clock_sleep(0.05);
-    after = program_memory().own;
+    after = program_memory();
     pool_free(pool);
     return (double)(after - before);
 }

@@ -311,13 +311,13 @@ static double measure_memory(const struct setting *setting)
 {
     struct table *table = table_create(setting, false);
     struct partner partners[FOUR];
-    long before = program_memory().pss;
+    long before = program_memory();
     long after;
 
     for (int i = 0; i < FOUR; i++)
         start_partner(&partners[i], setting->threads, pong, table);
     clock_sleep(0.05); /* until all have come to their wait */
-    after = program_memory().pss;
+    after = program_memory();
     table_pass(table, OVER, FOUR);
     for (int i = 0; i < FOUR; i++)
         join_partner(&partners[i]);
