@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 
 #include "clock.h"
 #include "pending.h"
@@ -126,6 +127,41 @@ static void a_call_too_many_does_no_harm(void)
     expect_int(pthread_create(&thread, NULL, add_later, &number), 0);
     expect_int(pending_take(pending, numbers), 1);
     pthread_join(thread, NULL);
+    pending_destroy(pending);
+}
+
+/* From here on every system call but read and write kills. */
+static int add_and_die_of_the_wake_up(void *number)
+{
+    enum { STRICT = 1 }; /* <linux/seccomp.h> has it, musl has not */
+
+    prctl(PR_SET_SECCOMP, STRICT);
+    pending_add(pending, *(int *)number);
+    return 0;
+}
+
+static void *take_one(void *unused)
+{
+    expect_int(pending_take(pending, numbers), 1);
+    return unused;
+}
+
+static void who_dies_before_it_wakes_is_made_up_for(void)
+{
+    struct process child;
+    pthread_t taker;
+    int number = 3;
+
+    open_pending();
+    expect_int(pthread_create(&taker, NULL, take_one, NULL), 0);
+    clock_sleep(0.05); /* until it sleeps */
+    expect_int(
+        process_start(&child, add_and_die_of_the_wake_up, &number), 0);
+    expect_int(process_join(&child, INFINITY), 0);
+    expect_int(child.exitcode, -SIGKILL);
+    pending_recover(pending);
+    pthread_join(taker, NULL);
+    expect_int(numbers[0], 3);
     pending_destroy(pending);
 }
 
@@ -262,6 +298,7 @@ static const struct test tests[] = {
     TEST(when_closed_gives_what_is_left),
     TEST(who_takes_waits_for_the_first),
     TEST(a_call_too_many_does_no_harm),
+    TEST(who_dies_before_it_wakes_is_made_up_for),
     TEST(what_many_add_is_taken_once),
     TEST(nobody_who_is_killed_stops_the_others),
     {0},
