@@ -371,10 +371,12 @@ static int append_callback(struct future *future,
                            const struct callback *callback)
     REQUIRES(future->lock)
 {
-    struct callback *copy = future->own_used < 2
-                                ? &future->own[future->own_used++]
-                                : malloc(sizeof *copy);
+    struct callback *copy = &future->own[0];
 
+    if (copy->function != NULL)
+        copy = &future->own[1];
+    if (copy->function != NULL)
+        copy = malloc(sizeof *copy);
     if (copy == NULL)
         return ENOMEM;
     *copy = *callback;

@@ -61,7 +61,6 @@ struct future {
     struct callback *callback; /* the first that has not run */
     struct callback **last_callback;
     struct callback own[2]; /* most futures have no more */
-    int own_used;
 
     /* Protected by the pool's lock. */
     struct pool *pool;
