@@ -91,11 +91,11 @@ static void wake_taker(struct pending *pending)
 unsigned pending_add(struct pending *pending, int number)
 {
     unsigned turn = atomic_fetch_add(&pending->added, 1);
+    uint64_t bit = UINT64_C(1) << number % BITS;
 
     atomic_store_explicit(&pending->turns[number], turn,
                           memory_order_relaxed);
-    atomic_fetch_or(&pending->set[number / BITS], UINT64_C(1)
-                                                      << number % BITS);
+    atomic_fetch_or(&pending->set[number / BITS], bit);
     wake_taker(pending);
     return turn + 1;
 }

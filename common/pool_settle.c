@@ -44,10 +44,8 @@ static struct future *collect_futures(struct pool *pool,
     return futures;
 }
 
-static void take_result(struct pool *pool, struct future *future)
+static void take_result(struct slot *slot, struct future *future)
 {
-    struct slot *slot = pool_slot(pool, future->slot);
-
     memcpy(future->result, pool_results(slot),
            slot->job.count * slot->job.result_size);
     future_finish(future, pool_outcome(slot));
@@ -59,7 +57,7 @@ void pool_harvest(struct pool *pool, const int *numbers, size_t count)
     struct future *future;
 
     for (future = futures; future != NULL; future = future->next)
-        take_result(pool, future);
+        take_result(pool_slot(pool, future->slot), future);
     mutex_lock(&pool->lock);
     for (future = futures; future != NULL; future = future->next) {
         pool_free_slot(pool, future->slot);
@@ -78,7 +76,7 @@ void pool_harvest_own(struct pool *pool, int number)
     if (atomic_load(&slot->state) == DONE) /* and not cancelled */
         future = slot->future;
     if (future != NULL)
-        take_result(pool, future);
+        take_result(slot, future);
     mutex_lock(&pool->lock);
     slot->future = NULL;
     if (future != NULL)

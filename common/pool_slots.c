@@ -115,7 +115,7 @@ void pool_free_slot(struct pool *pool, int number)
         pool->backlog_end = &pool->backlog;
     future->slot =
         pool_start(pool, &future->job, future->argument, future);
-    pool_enqueue(pool, future->slot);
+    pool_enqueue(pool, future->slot); /* rare, so with the lock */
 }
 
 int pool_put_aside(struct pool *pool, struct future *future,
