@@ -294,10 +294,10 @@ static int connect_to_server(int *connection)
 
     *connection = check_call(
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    do
+    do /* again, if a signal came while the server was busy */
         error = connect(*connection, (struct sockaddr *)&address.name,
                         address.size);
-    while (error != 0 && errno == EINTR); /* the server is busy */
+    while (error != 0 && errno == EINTR);
     if (error == 0)
         return 0;
     close(*connection);
