@@ -1,6 +1,5 @@
 """thread_create.c with threading and multiprocessing."""
 import multiprocessing, os, statistics, sys, threading, time
-
 mp = multiprocessing.get_context("fork")
 tids, work, pids, x = [], mp.Value("d"), mp.SimpleQueue(), 100
 def greet(): tids.append(threading.get_native_id())
@@ -12,7 +11,8 @@ def claim(held, sentence):
 def run(worker): worker.start(); worker.join()
 def cost(kind):  # CPU time of both, from the call to the first line of what was started
     worker = kind(target=lambda: setattr(work, "value", time.thread_time()))
-    call = time.thread_time(); worker.start(); own = time.thread_time() - call; worker.join(); return own + work.value
+    call = time.thread_time(); worker.start(); own = time.thread_time() - call; worker.join()
+    return own + work.value
 def ids(kind):
     for _ in "123": run(kind(target=lambda: pids.put((os.getpid(), os.getppid()))))
     return [pids.get() for _ in "123"]
