@@ -215,29 +215,33 @@ static void *take(void *unused)
     return unused;
 }
 
-static void open_board(void)
-{
-    open_pending();
-    board = shared_alloc(sizeof *board);
-    expect(board != NULL);
-    for (int i = 0; i < USERS; i++)
-        atomic_store(&board->given[i], 1);
-}
-
 static void start_user(int *user)
 {
     expect_int(process_start(&users[*user], use, user), 0);
 }
 
-static void what_many_add_is_taken_once(void)
+static int me[USERS] = {0, 1, 2, 3};
+
+/* All users, and the taker. */
+static pthread_t start_all(void)
 {
-    static int me[USERS] = {0, 1, 2, 3};
     pthread_t taker;
 
-    open_board();
+    open_pending();
+    board = shared_alloc(sizeof *board);
+    expect(board != NULL);
+    for (int i = 0; i < USERS; i++)
+        atomic_store(&board->given[i], 1);
     for (int i = 0; i < USERS; i++)
         start_user(&me[i]);
     expect_int(pthread_create(&taker, NULL, take, NULL), 0);
+    return taker;
+}
+
+static void what_many_add_is_taken_once(void)
+{
+    pthread_t taker = start_all();
+
     for (int i = 0; i < USERS; i++) {
         expect_int(process_join(&users[i], INFINITY), 0);
         expect_int(users[i].exitcode, 0);
@@ -264,14 +268,9 @@ static void succeed(int *user)
 
 static void nobody_who_is_killed_stops_the_others(void)
 {
-    static int me[USERS] = {0, 1, 2, 3};
-    pthread_t taker;
+    pthread_t taker = start_all();
     int before;
 
-    open_board();
-    for (int i = 0; i < USERS; i++)
-        start_user(&me[i]);
-    expect_int(pthread_create(&taker, NULL, take, NULL), 0);
     for (int i = 0; i < KILLS; i++) {
         clock_sleep((double)(i % 7) * 1e-4);
         succeed(&me[i % USERS]);
@@ -282,7 +281,7 @@ static void nobody_who_is_killed_stops_the_others(void)
         clock_sleep(1e-3);
     for (int i = 0; i < USERS; i++) {
         kill(users[i].pid, SIGKILL);
-        process_join(&users[i], INFINITY);
+        expect_int(process_join(&users[i], INFINITY), 0);
     }
     pending_recover(pending);
     pending_close(pending);
