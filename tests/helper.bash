@@ -10,6 +10,10 @@
 # Whatever is started through these functions has a time limit, and must
 # leave no process and no name in /dev/shm behind.  A file with a setup
 # or teardown of its own calls common_setup and common_teardown there.
+#
+# bats takes note of each command before it is run, by a trap that costs
+# more than most commands.  Where there are many, `local - && set +T`
+# spares the functions called from there.
 
 bats_require_minimum_version 1.5.0
 # What is used of them, file by file: all of it, by their load.bash,
@@ -33,6 +37,7 @@ setup() { common_setup; }
 teardown() { common_teardown; }
 
 common_setup() {
+    local - && set +T
     cd "$ROOT" || return
     shm_before=$(shm_names)
 }
@@ -84,6 +89,7 @@ on_one_cpu() {
 # $lesson_pid; Ctrl-C goes to a whole group: kill -INT -- -$lesson_group
 # shellcheck disable=SC2034 # for the test
 start_lesson() {
+    local - && set +T
     local pid_file=$BATS_TEST_TMPDIR/pid
 
     rm -f "$pid_file"
@@ -106,6 +112,7 @@ has_printed() {
 
 # wait_for_line TEXT: until the lesson in the background has printed it.
 wait_for_line() {
+    local - && set +T
     within 10 has_printed "$1"
 }
 
@@ -113,6 +120,7 @@ wait_for_line() {
 # $status, $output and $stderr, as after `run --separate-stderr`.
 # shellcheck disable=SC2034 # for the test
 finish_lesson() {
+    local - && set +T
     status=0
     wait "$lesson_group" || status=$?
     nothing_left "$BATS_TEST_TMPDIR/start." || status=99
@@ -219,9 +227,16 @@ twin_claims_the_same() {
     assert_equal "$(cat "$place/missing")" ""
 }
 
+# assert_fits: after `run`, no line is longer than 72 columns.
+assert_fits() {
+    local - && set +T
+    refute_line --regexp '^.{73}'
+}
+
 # assert_usage_error 07 MESSAGE ARGUMENT...: it says this, in one line,
 # and does nothing else.
 assert_usage_error() {
+    local - && set +T
     run -2 --separate-stderr lesson "$1" "${@:3}"
     assert_output ""
     assert_equal "$stderr" "lesson-$1: $2"
@@ -349,6 +364,7 @@ as_ordinary_user() {
 
 # within SECONDS COMMAND...: repeats it until it succeeds.
 within() {
+    local - && set +T
     local end=$((SECONDS + $1 + 1))
 
     until "${@:2}"; do
@@ -394,6 +410,7 @@ no_shm_left() {
 # nothing_left MARK: whatever is left after a second is named, and ended
 # for the sake of the tests that follow.
 nothing_left() {
+    local - && set +T
     local entry left=0
 
     within 1 no_process_left "$1" ||

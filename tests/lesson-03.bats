@@ -20,7 +20,7 @@ holds() { # holds PROCESSES CAPACITY OPTION...
     run -0 --separate-stderr lesson 03 "${@:3}"
     assert_equal "$(claims <<<"$output")" "$(expected_claims "$1" "$2")"
     assert_equal "$stderr" ""
-    refute_line --regexp '^.{73}'
+    assert_fits
 }
 
 @test "every claim holds, with much room and with little" {

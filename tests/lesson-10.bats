@@ -36,7 +36,7 @@ END
     for count in 2 6; do
         run -0 lesson 10 --threads $count
         assert_equal "$(claims <<<"$output")" "$(expected_claims $count)"
-        refute_line --regexp '^.{73}'
+        assert_fits
     done
 }
 

@@ -35,7 +35,7 @@ END
         run -0 lesson 11 --threads $count --wild 5
         assert_equal "$(claims <<<"$output")" \
             "$(expected_claims $count && expected_wild ${count}000)"
-        refute_line --regexp '^.{73}'
+        assert_fits
     done
 }
 

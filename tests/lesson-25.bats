@@ -53,7 +53,7 @@ teardown() {
     run -0 --separate-stderr lesson 25
     assert_equal "$(claims <<<"$output")" "$(expected_claims)"
     assert_equal "$stderr" ""
-    refute_line --regexp '^.{73}'
+    assert_fits
     assert_line --regexp "^  play  +\|"
 }
 

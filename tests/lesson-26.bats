@@ -36,7 +36,7 @@ has_descriptors() {
     run -0 --separate-stderr lesson 26
     assert_equal "$(claims <<<"$output")" "$(expected_claims $most)"
     assert_equal "$stderr" ""
-    refute_line --regexp '^.{73}'
+    assert_fits
     assert_line --regexp "^  a client +[0-9.]+ +0.0 +[0-9.]+$"
 }
 

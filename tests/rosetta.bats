@@ -84,6 +84,7 @@ traced() {
     16) options=(--items 1000) ;;
     17) options=(--starts 100) ;;
     20) options=(--requests 1) ;;
+    24) options=(--rounds 1) ;;
     26) options=(--clients 50) ;;
     esac
     LESSON_UNIT=0.002 guarded strace -f --seccomp-bpf -qq -o "$log" \
