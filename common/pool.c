@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "pool_internal.h"
@@ -124,9 +125,10 @@ struct pool *pool_open_with(const struct pool_kind *kind, int workers,
         errno = EINVAL;
         return NULL;
     }
-    pool = calloc(1, sizeof *pool);
+    pool = aligned_alloc(alignof(struct pool), sizeof *pool);
     if (pool == NULL)
         return NULL;
+    memset(pool, 0, sizeof *pool);
     pool->kind = kind;
     pool->workers = workers;
     pool->options = *options;

@@ -108,31 +108,33 @@ struct pool {
     struct queue *tasks; /* numbers of slots that are QUEUED */
     void *crew;          /* what the kind needs to know */
 
-    struct mutex lock;
-    pthread_cond_t place_free; /* for submitters that are held back */
-    pthread_cond_t idle;       /* for join: nothing left to do */
+    /* What each task needs stands in two cache lines, too. */
+    alignas(64) struct mutex lock;
 
     /* Changed with the lock or by counting down, read by anybody. */
-    atomic_bool closed;   /* no more tasks */
     atomic_int unsettled; /* tasks, callbacks included */
     atomic_int places;    /* tasks that may still be submitted */
     atomic_int held_back; /* submitters that wait for a place */
+    atomic_bool closed;   /* no more tasks */
 
     /* Futures to be freed, see pool_settle.c. */
     _Atomic(struct future *) retired;
 
     /* Protected by the lock. */
-    bool terminated;        /* closed, and what has not begun dropped */
-    bool stopped;           /* and what has begun, too */
-    struct outcome dropped; /* and why */
-    bool joining;           /* somebody waits for the workers' end */
-    bool joined;            /* they are gone */
     uint64_t submitted;     /* tasks, ever */
     int *free_slots;        /* a stack of numbers */
-    int free_count;         /* its height */
     struct future *to_free; /* taken from `retired` */
     struct future *backlog; /* wait for a slot, first in first out */
     struct future **backlog_end;
+    int free_count;         /* the height of `free_slots` */
+    bool terminated;        /* closed, and what has not begun dropped */
+    bool stopped;           /* and what has begun, too */
+    bool joining;           /* somebody waits for the workers' end */
+    bool joined;            /* they are gone */
+    struct outcome dropped; /* and why */
+
+    pthread_cond_t place_free; /* for submitters that are held back */
+    pthread_cond_t idle;       /* for join: nothing left to do */
 };
 
 /*

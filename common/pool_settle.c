@@ -91,7 +91,8 @@ void pool_harvest_own(struct pool *pool, int number)
  * Submitters that wait are woken when many places are free: until then
  * the workers have more than enough in the queue, and a switch costs
  * more than a task.  All of them, and each takes what it finds; on its
- * way up from 0 the count passes here.
+ * way up from 0 the count passes here.  Who wakes up may take the
+ * caller's CPU at once, and would find the lock taken if it were held.
  */
 static void give_place_back(struct pool *pool)
 {
@@ -99,9 +100,9 @@ static void give_place_back(struct pool *pool)
 
     if (places != pool_many(pool) || atomic_load(&pool->held_back) == 0)
         return;
-    mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->place_free);
+    mutex_lock(&pool->lock); /* who has looked sleeps by now */
     mutex_unlock(&pool->lock);
+    pthread_cond_broadcast(&pool->place_free);
 }
 
 void pool_one_less(struct pool *pool, bool holds_place)
