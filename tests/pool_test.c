@@ -114,6 +114,64 @@ static void arguments_and_results_are_aligned(const void *kind)
     finish_pool(pool);
 }
 
+enum { SIZES = 100 };
+
+/* So many bytes, each of which tells how many they are. */
+static int check_bytes(const void *arg, void *result)
+{
+    const unsigned char *bytes = arg;
+
+    (void)result;
+    for (size_t i = 0; i < bytes[0]; i++)
+        expect_int(bytes[i], bytes[0]);
+    return 0;
+}
+
+static int make_bytes(const void *arg, void *result)
+{
+    unsigned char size = *(const unsigned char *)arg;
+
+    memset(result, size, size);
+    return 0;
+}
+
+static void expect_made(struct future *future)
+{
+    unsigned char bytes[SIZES];
+
+    expect_int(future_result(future, bytes, PATIENCE), 0);
+    check_bytes(bytes, NULL);
+    future_free(future);
+}
+
+/* All wait side by side, and nobody's bytes are another's. */
+static void payloads_keep_to_their_room(const void *kind)
+{
+    struct future *blocker, *checked[SIZES], *made[SIZES];
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(kind, 1);
+    for (int round = 0; round < 2; round++) {
+        blocker = block_worker(pool);
+        for (size_t size = 1; size < SIZES; size++) {
+            unsigned char bytes[SIZES];
+
+            memset(bytes, (int)size, size);
+            checked[size] =
+                pool_submit(pool, check_bytes, bytes, size, 0);
+            made[size] = pool_submit(pool, make_bytes, bytes, 1, size);
+        }
+        sem_post(&stage->gate);
+        for (size_t size = 1; size < SIZES; size++) {
+            expect_end(checked[size], 0);
+            expect_made(made[size]);
+        }
+        expect_end(blocker, 0);
+    }
+    finish_pool(pool);
+}
+
 /* ----------------------------------------------------------- map -- */
 
 enum { ITEMS = 1000 };
@@ -724,6 +782,7 @@ static const struct test tests[] = {
     BOTH(errors_come_back_with_their_messages),
     BOTH(a_message_may_tell_of_another),
     BOTH(arguments_and_results_are_aligned),
+    BOTH(payloads_keep_to_their_room),
     BOTH(map_gives_results_in_order),
     BOTH(map_of_nothing_does_nothing),
     BOTH(map_needs_neither_arguments_nor_results),
