@@ -124,7 +124,7 @@ static int check_bytes(const void *arg, void *result)
     (void)result;
     for (size_t i = 0; i < bytes[0]; i++)
         expect_int(bytes[i], bytes[0]);
-    return 0;
+    return bytes[0] > 0 ? 0 : EINVAL;
 }
 
 static int make_bytes(const void *arg, void *result)
@@ -135,12 +135,13 @@ static int make_bytes(const void *arg, void *result)
     return 0;
 }
 
-static void expect_made(struct future *future)
+static void expect_made(struct future *future, size_t size)
 {
     unsigned char bytes[SIZES];
 
     expect_int(future_result(future, bytes, PATIENCE), 0);
-    check_bytes(bytes, NULL);
+    expect_int(check_bytes(bytes, NULL), 0);
+    expect_int(bytes[0], (int)size);
     future_free(future);
 }
 
@@ -165,7 +166,7 @@ static void payloads_keep_to_their_room(const void *kind)
         sem_post(&stage->gate);
         for (size_t size = 1; size < SIZES; size++) {
             expect_end(checked[size], 0);
-            expect_made(made[size]);
+            expect_made(made[size], size);
         }
         expect_end(blocker, 0);
     }
