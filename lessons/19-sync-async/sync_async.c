@@ -185,7 +185,7 @@ static const struct way {
 /* What one way costs the program that asks, without its workers. */
 struct cost {
     double elapsed; /* seconds */
-    double best;    /* of all rounds: nothing else disturbed it */
+    double best;    /* seconds, of the round least disturbed */
     double cpu;     /* seconds, of all its threads */
     double wakes;   /* of main, which had slept */
     long looks, vain;

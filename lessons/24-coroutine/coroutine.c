@@ -276,18 +276,18 @@ static bool cost_many_times(int way)
     return times_as_much(way, COROUTINE) > 3;
 }
 
-/*
- * When a neighbour has disturbed each of the rounds, the worst is done
- * again.
- */
+static bool all_were_disturbed(void)
+{
+    return !cost_many_times(THREADS) || !cost_many_times(PROCESSES);
+}
+
+/* When a neighbour has disturbed them all the worst is done again. */
 static void measure_rounds(void)
 {
     for (int round = 0; round < rounds; round++)
         measure_round(round);
     sort_rounds();
-    for (int i = 0; i < TRIES && !(cost_many_times(THREADS) &&
-                                   cost_many_times(PROCESSES));
-         i++) {
+    for (int i = 0; i < TRIES && all_were_disturbed(); i++) {
         measure_round(rounds - 1);
         sort_rounds();
     }
