@@ -241,13 +241,20 @@ static void wake(struct sleepers *sleepers, size_t count)
         sem_post(&sleepers->wake);
 }
 
-/* Gives the lock back after a change, and wakes whom it concerns. */
+/*
+ * Gives the lock back after a change, and wakes whom it concerns; all,
+ * one after another, when it is closed.
+ */
 static void release(struct queue *queue) RELEASES(queue->lock)
 {
-    size_t size = queue_size(queue);
-    size_t consumers = call_up(queue, &queue->consumers, size);
-    size_t producers =
-        call_up(queue, &queue->producers, queue->capacity - size);
+    size_t items = queue_size(queue);
+    size_t places = queue->capacity - items;
+    size_t consumers, producers;
+
+    if (queue->closed)
+        items = places = queue->cpus; /* nobody has to wait */
+    consumers = call_up(queue, &queue->consumers, items);
+    producers = call_up(queue, &queue->producers, places);
 
     lock_release(&queue->lock);
     wake(&queue->consumers, consumers);
@@ -304,10 +311,7 @@ void queue_close(struct queue *queue)
 {
     lock_acquire(&queue->lock);
     queue->closed = true;
-    wake(&queue->consumers, queue->consumers.asleep);
-    wake(&queue->producers, queue->producers.asleep);
-    queue->consumers.asleep = queue->producers.asleep = 0;
-    lock_release(&queue->lock);
+    release(queue);
 }
 
 /*

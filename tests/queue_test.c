@@ -1,7 +1,9 @@
 /* queue_test.c -- what queue.h promises, and users that are killed. */
 #include "test.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -639,6 +641,56 @@ static void recover_does_no_harm_without_a_death(void)
     queue_destroy(queue);
 }
 
+/* ---------------------------------------- who closes it is killed */
+
+static atomic_bool dies_in_post;
+
+/* Put before libc's: the library calls this one. */
+int sem_post(sem_t *semaphore)
+{
+    static int (*real)(sem_t *);
+
+    if (atomic_load(&dies_in_post))
+        kill(getpid(), SIGKILL);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "sem_post");
+    return real(semaphore);
+}
+
+static int close_and_die(void *unused)
+{
+    (void)unused;
+    atomic_store(&dies_in_post, true);
+    queue_close(queue);
+    return 0;
+}
+
+static int get_closed(void *unused)
+{
+    (void)unused;
+    return get(limit) == -EPIPE ? 0 : 1;
+}
+
+/* All hear of it, and not only as many as are woken at once. */
+static void a_close_is_heard_though_the_closer_is_killed(void)
+{
+    struct process sleepers[4 * CREW], closer;
+
+    open_queue(1);
+    for (int i = 0; i < 4 * CREW; i++)
+        expect_int(process_start(&sleepers[i], get_closed, NULL), 0);
+    clock_sleep(0.1);
+    expect_int(process_start(&closer, close_and_die, NULL), 0);
+    expect_int(process_join(&closer, limit), 0);
+    expect_int(closer.exitcode, -SIGKILL);
+    queue_recover(queue);
+    for (int i = 0; i < 4 * CREW; i++) {
+        expect_int(process_join(&sleepers[i], limit / 2), 0);
+        expect_int(sleepers[i].exitcode, 0);
+    }
+    queue_destroy(queue);
+}
+
 #define TEST_BOTH(function)                                            \
     TEST_WITH("threads", &threads, function),                          \
         TEST_WITH("processes", &processes, function)
@@ -666,6 +718,7 @@ static const struct test tests[] = {
     TEST(those_who_are_left_go_on_after_a_kill),
     TEST(a_killed_sleeper_keeps_no_item_from_others),
     TEST(recover_does_no_harm_without_a_death),
+    TEST(a_close_is_heard_though_the_closer_is_killed),
     {0},
 };
 
