@@ -2,6 +2,10 @@
  * Semaphores in POSIX.1-2008 take their time limit from the wall
  * clock, which can be set.  The limit is therefore kept on the
  * monotonic clock, and the wall clock only says when to look again.
+ *
+ * And who sleeps has to look again: a process that is killed in
+ * sem_post may have counted up and woken nobody, and with musl the
+ * next sem_post, which finds the count above 0, wakes nobody either.
  */
 #include "clock.h"
 
@@ -9,6 +13,9 @@
 
 /* Longer waits are cut in pieces: time_t holds every piece. */
 static const double PIECE = 3600;
+
+/* From one look at a semaphore to the next. */
+static const double SLICE = 1;
 
 static struct timespec to_timespec(double seconds)
 {
@@ -66,14 +73,9 @@ int clock_sem_wait(sem_t *semaphore, double timeout)
         return 0;
     if (timeout <= 0)
         return ETIMEDOUT;
-    if (timeout == INFINITY) {
-        while (sem_wait(semaphore) != 0)
-            continue; /* EINTR: nothing else can go wrong */
-        return 0;
-    }
     deadline = clock_deadline(timeout);
     while ((left = clock_left(deadline)) > 0) {
-        struct timespec wall = clock_time_of_day(fmin(left, PIECE));
+        struct timespec wall = clock_time_of_day(fmin(left, SLICE));
 
         if (sem_timedwait(semaphore, &wall) == 0)
             return 0;

@@ -38,8 +38,9 @@ void clock_sleep(double seconds);
 struct timespec clock_time_of_day(double seconds);
 
 /*
- * Takes one from the semaphore, or sleeps until there is one.
- * Returns 0 or ETIMEDOUT.
+ * Takes one from the semaphore, or sleeps until there is one; also
+ * when who posts it is killed before it wakes the caller, who then
+ * finds it within a second.  Returns 0 or ETIMEDOUT.
  */
 int clock_sem_wait(sem_t *semaphore, double timeout);
 

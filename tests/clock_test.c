@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "clock.h"
 #include "cpu.h"
@@ -145,6 +147,35 @@ static void a_semaphore_is_waited_for(void)
     }
 }
 
+static atomic_bool was_woken;
+
+static void *wait_for_ever(void *unused)
+{
+    expect_int(clock_sem_wait(&semaphore, INFINITY), 0);
+    atomic_store(&was_woken, true);
+    return unused;
+}
+
+/*
+ * A process was killed in sem_post, between the two things that it
+ * does: the count stands first in a sem_t, with glibc and with musl.
+ */
+static void a_post_that_woke_nobody_is_found(void)
+{
+    double end = clock_deadline(20);
+    pthread_t waiter;
+
+    sem_init(&semaphore, 0, 0);
+    waiter = start(wait_for_ever);
+    clock_sleep(0.05); /* it sleeps, or finds the count at once */
+    atomic_store((atomic_uint *)(void *)&semaphore, 1);
+    while (!atomic_load(&was_woken)) {
+        expect(clock_left(end) > 0);
+        clock_sleep(0.001);
+    }
+    pthread_join(waiter, NULL);
+}
+
 /* ------------------------------------------- condition variables */
 
 static void a_condition_keeps_the_deadline(void)
@@ -240,6 +271,7 @@ static const struct test tests[] = {
     TEST(a_semaphore_with_tokens_is_taken_at_once),
     TEST(a_semaphore_without_tokens_keeps_the_time_limit),
     TEST(a_semaphore_is_waited_for),
+    TEST(a_post_that_woke_nobody_is_found),
     TEST(a_condition_keeps_the_deadline),
     TEST(a_condition_is_waited_for),
     TEST(a_condition_is_not_waited_for_in_the_past),
