@@ -7,8 +7,9 @@
  * task, never in a worker process.  Time limits are those of clock.h.
  *
  *     pending -> running -> done          the task returned or failed
- *        |
- *        +----> cancelled                 by cancel, or by terminate
+ *        |          |
+ *        |          +---> cancelled       by terminate, in a process
+ *        +--------------> cancelled       by cancel, or by terminate
  */
 #ifndef FUTURE_H
 #define FUTURE_H
@@ -89,7 +90,7 @@ typedef int future_callback(struct future *future, void *context);
 /*
  * Callbacks run in the order added.  Who runs them: in a thread pool
  * the worker that ran the task; in a process pool a thread of the
- * parent; for a cancelled task the thread that cancelled; for a
+ * parent; for a task that somebody cancelled, the caller; for a
  * future whose callbacks have all run already the caller, at once.
  * Returns 0 or ENOMEM.
  */

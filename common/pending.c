@@ -183,10 +183,12 @@ static void sleep_until_called(struct pending *pending)
 
 size_t pending_take(struct pending *pending, int *numbers)
 {
-    size_t count;
+    for (;;) {
+        bool closed = atomic_load(&pending->closed); /* first */
+        size_t count = take_all(pending, numbers);
 
-    while ((count = take_all(pending, numbers)) == 0 &&
-           !atomic_load(&pending->closed))
+        if (count > 0 || closed)
+            return count;
         sleep_until_called(pending);
-    return count;
+    }
 }

@@ -10,7 +10,7 @@
 #include "pool_internal.h"
 #include "shared.h"
 
-static _Thread_local const struct pool *served_here;
+static _Thread_local const struct service *service_here;
 static _Atomic(pool_observer *) observer_of_all;
 
 /* ------------------------------------------ whose pool is it? -- */
@@ -21,6 +21,7 @@ static _Atomic(pool_observer *) observer_of_all;
  */
 static int forks;
 static pthread_once_t counting = PTHREAD_ONCE_INIT;
+static int counting_error;
 
 static void count_fork(void)
 {
@@ -29,7 +30,7 @@ static void count_fork(void)
 
 static void start_counting(void)
 {
-    pthread_atfork(NULL, NULL, count_fork);
+    counting_error = pthread_atfork(NULL, NULL, count_fork);
 }
 
 bool pool_is_ours(const struct pool *pool)
@@ -37,17 +38,25 @@ bool pool_is_ours(const struct pool *pool)
     return pool->forks == forks;
 }
 
-const struct pool *pool_serve(const struct pool *pool)
+void pool_serve(struct service *service, const struct pool *pool)
 {
-    const struct pool *before = served_here;
+    service->pool = pool;
+    service->outer = service_here;
+    service_here = service;
+}
 
-    served_here = pool;
-    return before;
+void pool_serve_no_more(const struct service *service)
+{
+    service_here = service->outer;
 }
 
 bool pool_is_served_here(const struct pool *pool)
 {
-    return served_here == pool;
+    const struct service *service = service_here;
+
+    while (service != NULL && service->pool != pool)
+        service = service->outer;
+    return service != NULL;
 }
 
 const char *pool_kind_name(const struct pool_kind *kind)
@@ -98,6 +107,8 @@ static int build(struct pool *pool)
     clock_cond_init(&pool->place_free);
     pthread_cond_init(&pool->idle, NULL);
     pthread_once(&counting, start_counting);
+    if (counting_error != 0)
+        return counting_error;
     pool->forks = forks;
     pool->backlog_end = &pool->backlog;
     pool->places = pool->slots;
@@ -170,11 +181,15 @@ int pool_close(struct pool *pool)
     return 0;
 }
 
-/* The first reason counts: what is dropped later has the same. */
-void pool_drop(struct pool *pool, int error, const char *reason)
+/*
+ * The first reason counts: what is dropped later has the same.  Returns
+ * the futures whose callbacks are still to be run.
+ */
+static struct future *drop(struct pool *pool, int error,
+                           const char *reason)
 {
     struct outcome *outcome = &pool->dropped;
-    struct future *future, *next;
+    struct future *futures;
 
     mutex_lock(&pool->lock);
     if (!pool->terminated) {
@@ -185,12 +200,14 @@ void pool_drop(struct pool *pool, int error, const char *reason)
     }
     pool->terminated = true;
     close_entrance(pool);
-    future = pool_withdraw_all(pool, outcome);
+    futures = pool_withdraw_all(pool, outcome);
     mutex_unlock(&pool->lock);
-    for (; future != NULL; future = next) {
-        next = future->next;
-        pool_call_back(pool, future);
-    }
+    return futures;
+}
+
+void pool_drop(struct pool *pool, int error, const char *reason)
+{
+    pool->kind->settle(pool, drop(pool, error, reason));
 }
 
 void pool_break(struct pool *pool, const struct outcome *why)
@@ -210,7 +227,8 @@ int pool_cancel(struct pool *pool)
 {
     if (!pool_is_ours(pool))
         return EPERM;
-    pool_drop(pool, ECANCELED, "the pool was cancelled");
+    pool_call_back_all(pool,
+                       drop(pool, ECANCELED, "the pool was cancelled"));
     return 0;
 }
 
@@ -218,7 +236,8 @@ int pool_terminate(struct pool *pool)
 {
     if (!pool_is_ours(pool))
         return EPERM;
-    pool_drop(pool, ECANCELED, "the pool was terminated");
+    pool_call_back_all(
+        pool, drop(pool, ECANCELED, "the pool was terminated"));
     mutex_lock(&pool->lock);
     pool->stopped = true;
     mutex_unlock(&pool->lock);

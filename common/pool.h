@@ -99,8 +99,9 @@ int pool_cancel(struct pool *pool);
 
 /*
  * As pool_cancel, and kills worker processes in the middle of what
- * they do: their tasks fail with ECANCELED.  Threads can not be killed
- * and finish the task in hand.
+ * they do: their tasks are cancelled, too.  Threads can not be killed
+ * and finish the task in hand.  What is dropped has the first reason:
+ * that of the call, or what broke the pool before.
  */
 int pool_terminate(struct pool *pool);
 
@@ -126,11 +127,11 @@ void pool_free(struct pool *pool);
  * Copies `arg_size` bytes of argument and returns a future with room
  * for `result_size` bytes.  Waits while the pool holds as many tasks
  * as it has room for (1024, or 4 for each worker if that is more), and
- * then goes on when a quarter of the room is free; workers and
- * callbacks of the pool never wait here.  Returns NULL and
- * sets errno: EPIPE when the pool is closed (task_message tells why),
- * EMSGSIZE when the sizes together exceed POOL_PAYLOAD_MAX, EINVAL,
- * EPERM, ENOMEM.
+ * then goes on when a quarter of the room is free, as do all who come
+ * meanwhile; workers and callbacks of the pool never wait here.
+ * Returns NULL and sets errno: EPIPE when the pool is closed
+ * (task_message tells why), EMSGSIZE when the sizes together exceed
+ * POOL_PAYLOAD_MAX, EINVAL, EPERM, ENOMEM.
  */
 struct future *pool_submit(struct pool *pool, pool_task *task,
                            const void *arg, size_t arg_size,

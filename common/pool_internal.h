@@ -60,7 +60,7 @@ struct slot {
 
     /* Written while it is RUNNING. */
     atomic_size_t runs; /* how many of job.count are over */
-    bool failed;        /* the annex tells how */
+    atomic_bool failed; /* the annex tells how */
 
     struct annex *annex;   /* the slot's own, from its first use on */
     struct future *future; /* valid in the parent only */
@@ -166,16 +166,25 @@ struct pool_kind {
 bool pool_is_ours(const struct pool *pool);
 
 /*
- * The calling thread serves the pool: it must not wait for it.
- * Returns the pool that it served before, or NULL.
+ * The calling thread serves the pool: it must not wait for it.  A
+ * callback that runs another pool's callbacks serves both.
  */
-const struct pool *pool_serve(const struct pool *pool);
+struct service {
+    const struct pool *pool;
+    const struct service *outer; /* or NULL */
+};
+
+void pool_serve(struct service *service, const struct pool *pool);
+void pool_serve_no_more(const struct service *service);
 bool pool_is_served_here(const struct pool *pool);
 
 /* Is there work to come, so that a dead worker must be replaced? */
 bool pool_needs_workers(struct pool *pool);
 
-/* Closes the pool and drops, for that reason, what has not begun. */
+/*
+ * Closes the pool and drops, for that reason, what has not begun.  For
+ * the pool's own threads: callbacks are run where they always are.
+ */
 void pool_drop(struct pool *pool, int error, const char *reason);
 
 /* What kept a worker from its work will keep the next, too. */
@@ -257,8 +266,9 @@ void pool_harvest(struct pool *pool, const int *numbers, size_t count);
  */
 void pool_harvest_own(struct pool *pool, int number);
 
-/* Runs the future's callbacks, then retires it. */
+/* Runs the future's callbacks, then retires it; those of a list. */
 void pool_call_back(struct pool *pool, struct future *future);
+void pool_call_back_all(struct pool *pool, struct future *futures);
 
 /* The task is settled: the pool lets go of its future. */
 void pool_retire(struct pool *pool, struct future *future);

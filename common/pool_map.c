@@ -60,16 +60,19 @@ static struct future *next_chunk(struct map *map)
     return future;
 }
 
+/* One that was dropped may have done its first items. */
 static void collect_chunk(struct map *map, struct future *future)
 {
     size_t offset = future->first_item * future->job.result_size;
     int error = future_exception(future, INFINITY);
+    size_t done =
+        future->cancelled ? future->error_index : future->job.count;
 
     note_map_error(map, future->first_item + future->error_index, error,
                    task_message());
-    if (map->results != NULL && !future->cancelled)
+    if (map->results != NULL)
         memcpy(map->results + offset, future->result,
-               future->job.count * future->job.result_size);
+               done * future->job.result_size);
     future_free(future);
 }
 

@@ -224,6 +224,10 @@ static void settle_birth(struct pool *pool, const struct worker *record,
         pool_break(pool, death);
 }
 
+/*
+ * Where memcpy goes byte by byte, who dies in it leaves some of NO_SLOT
+ * and some of a number: none of a slot, and the queue still has it.
+ */
 static void bury(struct pool *pool, int worker, pid_t pid, int status)
 {
     struct crew *crew = pool->crew;
@@ -239,7 +243,7 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     crew->living--;
     queue_recover(pool->tasks);
     pending_recover(crew->done);
-    if (number != NO_SLOT)
+    if (number >= 0 && number < pool->slots)
         settle_hand(pool, worker, number, &death);
     if (!atomic_load(&record->ready))
         settle_birth(pool, record, &death);
@@ -399,15 +403,12 @@ static void *call_back(void *arg)
 {
     struct pool *pool = arg;
     struct crew *crew = pool->crew;
-    struct future *future, *next;
+    struct future *futures;
 
     pthread_sigmask(SIG_SETMASK, &crew->signals, NULL);
     be_patient();
-    while ((future = next_to_call(crew)) != NULL)
-        for (; future != NULL; future = next) {
-            next = future->next;
-            pool_call_back(pool, future);
-        }
+    while ((futures = next_to_call(crew)) != NULL)
+        pool_call_back_all(pool, futures);
     return NULL;
 }
 

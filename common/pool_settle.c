@@ -79,8 +79,10 @@ void pool_harvest_own(struct pool *pool, int number)
         take_result(slot, future);
     mutex_lock(&pool->lock);
     slot->future = NULL;
-    if (future != NULL)
+    if (future != NULL) {
         future->slot = NO_SLOT;
+        future->next = NULL; /* a list of one */
+    }
     pool_free_slot(pool, number);
     mutex_unlock(&pool->lock);
     if (future != NULL)
@@ -90,9 +92,10 @@ void pool_harvest_own(struct pool *pool, int number)
 /*
  * Submitters that wait are woken when many places are free: until then
  * the workers have more than enough in the queue, and a switch costs
- * more than a task.  All of them, and each takes what it finds; on its
- * way up from 0 the count passes here.  Who wakes up may take the
- * caller's CPU at once, and would find the lock taken if it were held.
+ * more than a task.  Nobody takes a place before, so the count does get
+ * there.  All are woken; who finds none left waits for the next time.
+ * The lock is not held then: who wakes up may take the caller's CPU at
+ * once, and needs it.
  */
 static void give_place_back(struct pool *pool)
 {
@@ -178,9 +181,20 @@ void pool_retire(struct pool *pool, struct future *future)
 /* Whoever runs a callback serves the pool meanwhile. */
 void pool_call_back(struct pool *pool, struct future *future)
 {
-    const struct pool *before = pool_serve(pool);
+    struct service service;
 
+    pool_serve(&service, pool);
     future_run_callbacks(future);
-    pool_serve(before);
+    pool_serve_no_more(&service);
     pool_retire(pool, future);
+}
+
+void pool_call_back_all(struct pool *pool, struct future *futures)
+{
+    struct future *next;
+
+    for (; futures != NULL; futures = next) {
+        next = futures->next;
+        pool_call_back(pool, futures);
+    }
 }

@@ -89,8 +89,9 @@ int pool_start(struct pool *pool, const struct job *job,
         reset_returned(slot);
     slot->job = *job;
     slot->payload = payload_of(slot);
-    slot->failed = false;
-    atomic_store(&slot->runs, 0);
+    /* Nobody looks at these before it is QUEUED. */
+    atomic_store_explicit(&slot->failed, false, memory_order_relaxed);
+    atomic_store_explicit(&slot->runs, 0, memory_order_relaxed);
     if (args > 0)
         memcpy(slot->payload, argument, args);
     atomic_store(&slot->state, QUEUED);

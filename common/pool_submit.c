@@ -22,16 +22,35 @@ int pool_check_job(struct pool *pool, const struct job *job)
     return 0;
 }
 
-/* Who gives a place back looks whether somebody is held back. */
+/*
+ * Not while others are held back, who are woken when many places are
+ * free: taken one by one, they would never be so many.
+ */
+static bool may_take_place(struct pool *pool) REQUIRES(pool->lock)
+{
+    int places = atomic_load(&pool->places);
+
+    return places >= pool_many(pool) ||
+           (places > 0 && atomic_load(&pool->held_back) == 0);
+}
+
+/*
+ * Who gives a place back looks whether somebody is held back: so look
+ * once more after saying so.  Who has been woken takes any place.
+ */
 static int await_place(struct pool *pool, double deadline)
     REQUIRES(pool->lock)
 {
     int error = 0;
 
     atomic_fetch_add(&pool->held_back, 1);
-    while (atomic_load(&pool->places) == 0 && !pool->closed &&
-           error == 0)
-        error = mutex_wait(&pool->lock, &pool->place_free, deadline);
+    if (atomic_load(&pool->places) < pool_many(pool)) {
+        do {
+            error =
+                mutex_wait(&pool->lock, &pool->place_free, deadline);
+        } while (atomic_load(&pool->places) == 0 && !pool->closed &&
+                 error == 0);
+    }
     atomic_fetch_sub(&pool->held_back, 1);
     return atomic_load(&pool->places) > 0 ? 0 : error;
 }
@@ -43,7 +62,7 @@ static int admit(struct pool *pool, struct job *job, bool *holds_place,
     int error = 0;
 
     *holds_place = !pool_is_served_here(pool);
-    if (*holds_place && atomic_load(&pool->places) == 0)
+    if (*holds_place && !pool->closed && !may_take_place(pool))
         error = await_place(pool, deadline);
     if (pool->closed)
         return EPIPE;
@@ -222,7 +241,7 @@ static int reserve_slot(struct pool *pool, struct job *job,
 
     mutex_lock(&pool->lock);
     if (!pool_is_served_here(pool) && pool_has_slot(pool) &&
-        atomic_load(&pool->places) > 0 &&
+        may_take_place(pool) &&
         admit(pool, job, &holds_place, INFINITY) == 0)
         number = pool_start(pool, job, arg, NULL);
     mutex_unlock(&pool->lock);

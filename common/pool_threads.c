@@ -90,9 +90,10 @@ static void finish(struct pool *pool, int slot)
     pool_harvest_own(pool, slot);
 }
 
-static void settle(struct pool *pool, struct future *future)
+/* The worker itself runs the callbacks. */
+static void settle(struct pool *pool, struct future *futures)
 {
-    pool_call_back(pool, future); /* of the one task it has done */
+    pool_call_back_all(pool, futures);
 }
 
 static void stop(struct pool *pool)

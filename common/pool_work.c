@@ -49,7 +49,7 @@ static void run_once(struct slot *slot, size_t run)
         return; /* the first error counts */
     note_error(&slot->annex->outcome, "task", error);
     slot->annex->outcome.index = run;
-    slot->failed = true; /* last: the worker can be killed here */
+    atomic_store(&slot->failed, true); /* last: it can be killed */
 }
 
 /* Goes on where a worker that died in the middle has stopped. */
@@ -130,13 +130,17 @@ static void take_tasks(struct pool *pool, int worker)
 
 bool pool_work(struct pool *pool, int worker)
 {
+    struct service service;
+    bool ready;
+
     worker_here = worker;
-    pool_serve(pool);
+    pool_serve(&service, pool);
     pool_notify(POOL_WORKER_STARTED, worker, 0);
-    if (!initialize(pool, &pool->floor->workers[worker - 1]))
-        return false;
-    take_tasks(pool, worker);
-    return true;
+    ready = initialize(pool, &pool->floor->workers[worker - 1]);
+    if (ready)
+        take_tasks(pool, worker);
+    pool_serve_no_more(&service);
+    return ready;
 }
 
 void pool_finish(struct pool *pool, int number, bool waited_for)

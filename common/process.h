@@ -22,11 +22,11 @@ typedef int process_function(void *arg);
 
 /*
  * Forks a child that calls run(arg) and ends with _exit.  stdout is
- * flushed first, so nothing is written twice.  The child gets default
- * actions for all signals that were caught here, and is killed by the
- * kernel when the *thread* that called process_start ends, so also
- * when the whole program dies in whatever way.  Returns 0 or the
- * error of fork (EAGAIN, ENOMEM).
+ * flushed first, unless another thread holds it, so that nothing is
+ * written twice.  The child gets default actions for all signals that
+ * were caught here, and is killed by the kernel when the *thread* that
+ * called process_start ends, so also when the whole program dies in
+ * whatever way.  Returns 0 or the error of fork (EAGAIN, ENOMEM).
  */
 int process_start(struct process *process, process_function *run,
                   void *arg);

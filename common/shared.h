@@ -15,7 +15,7 @@
 
 /*
  * `size` bytes, all 0, in whole pages that take no room before they
- * are written to.  NULL and errno when it is refused: EINVAL for
+ * are touched.  NULL and errno when it is refused: EINVAL for
  * size 0, ENOMEM for more than the system gives.
  */
 void *shared_alloc(size_t size);

@@ -518,6 +518,59 @@ static void a_canceller_s_callback_may_submit(const void *kind)
     expect_int(atomic_load(&stage->runs), BRANCHES + places_of(1) - 2);
 }
 
+static sem_t *other_gate; /* shared */
+
+static int stand_at_other_gate(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    await(other_gate);
+    return 0;
+}
+
+static int cancel_other(struct future *future, void *other)
+{
+    (void)future;
+    expect(future_cancel(other));
+    return 0;
+}
+
+/*
+ * A callback of one pool cancels a task of another, whose callback
+ * submits to the first: that one is full, and waits for its callback.
+ */
+static void a_callback_in_a_callback_may_submit(const void *kind)
+{
+    const int wanted = BRANCHES + places_of(1) - 1;
+    atomic_int calls = 0;
+    struct pool *pool, *other_pool;
+    struct future *first, *other;
+
+    set_stage();
+    other_gate = shared_alloc(sizeof *other_gate);
+    expect(other_gate != NULL);
+    sem_init(other_gate, 1, 0);
+    pool = pool_of_all = open_pool(kind, 1);
+    other_pool = open_pool(kind, 1);
+    future_free(submit_bare(other_pool, stand_at_other_gate));
+    other = submit_bare(other_pool, count_run);
+    expect_int(future_add_done_callback(other, submit_many, &calls), 0);
+    first = block_worker(pool);
+    expect_int(future_add_done_callback(first, cancel_other, other), 0);
+    for (int i = 1; i < places_of(1); i++)
+        expect_int(pool_apply_async(pool, count_run, NULL, 0, 0,
+                                    count_call, NULL, &calls),
+                   0);
+    sem_post(&stage->gate);
+    while (atomic_load(&calls) < wanted)
+        clock_sleep(0.001); /* a close would refuse some of them */
+    finish_pool(pool);
+    sem_post(other_gate);
+    finish_pool(other_pool);
+    expect_int(atomic_load(&calls), wanted);
+    future_free(first);
+    future_free(other);
+}
+
 static int end_pool(struct future *future, void *context)
 {
     (void)future;
@@ -609,6 +662,7 @@ static const struct test tests[] = {
     BOTH(a_slow_callback_delays_only_callbacks),
     BOTH(a_callback_may_submit_without_end),
     BOTH(a_canceller_s_callback_may_submit),
+    BOTH(a_callback_in_a_callback_may_submit),
     BOTH(a_callback_may_end_the_pool_not_join),
     BOTH(a_canceller_s_callback_may_not_join),
     BOTH(a_callback_has_the_program_s_signal_mask),

@@ -126,6 +126,13 @@ static inline int fail_with(const void *arg, void *result)
     return *(const int *)arg;
 }
 
+/* As if from outside, for a worker process. */
+static inline int die(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return kill(getpid(), SIGKILL);
+}
+
 /* Until a signal ends it. */
 static inline int stay(const void *arg, void *result)
 {

@@ -232,13 +232,60 @@ static void all_who_were_held_back_go_on(const void *kind)
 
     set_stage();
     pool = producer.pool = open_pool(kind, 1);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < places_of(1); i++)
+        future_free(submit_bare(pool, stand_at_gate));
+    for (int i = 0; i < THREADS; i++) {
         threads[i] = start_thread(produce, &producer);
-    post_times(&stage->gate, THREADS);
+        until_asleep(&producer.tid);
+        atomic_store(&producer.tid, 0);
+    }
+    expect_int(atomic_load(&producer.submitted), 0);
+    post_times(&stage->gate, places_of(1) + THREADS);
     for (int i = 0; i < THREADS; i++)
         end_thread(threads[i]);
     finish_pool(pool);
     expect_int(atomic_load(&producer.submitted), THREADS);
+}
+
+struct rush {
+    struct pool *pool;
+    atomic_int without; /* so many have not been served yet */
+};
+
+/* Who has been served comes back at once, until all have been. */
+static void *come_again(void *arg)
+{
+    struct rush *rush = arg;
+
+    for (bool first = true; atomic_load(&rush->without) > 0;
+         first = false) {
+        expect_int(pool_apply(rush->pool, count_run, NULL, 0, NULL, 0),
+                   0);
+        if (first)
+            atomic_fetch_sub(&rush->without, 1);
+    }
+    return NULL;
+}
+
+/* More come at once than there are places. */
+static void nobody_goes_before_those_held_back(const void *kind)
+{
+    enum { THREADS = 1024 + 76 };
+    struct rush rush = {.without = THREADS};
+    double end = clock_deadline(PATIENCE);
+    pthread_t threads[THREADS];
+
+    set_stage();
+    rush.pool = open_pool(kind, 2);
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = start_thread(come_again, &rush);
+    while (atomic_load(&rush.without) > 0) {
+        expect(clock_left(end) > 0);
+        clock_sleep(0.001);
+    }
+    for (int i = 0; i < THREADS; i++)
+        end_thread(threads[i]);
+    finish_pool(rush.pool);
 }
 
 /* In kB, of the process itself and what it shares. */
@@ -358,6 +405,7 @@ static const struct test tests[] = {
     BOTH(nothing_is_lost_in_a_storm_of_signals),
     BOTH(who_is_ahead_has_to_wait),
     BOTH(all_who_were_held_back_go_on),
+    BOTH(nobody_goes_before_those_held_back),
     BOTH(memory_does_not_grow_with_the_tasks),
     BOTH(an_idle_pool_is_small),
     {0}};

@@ -63,12 +63,6 @@ static void runs_once_in_each(const void *kind)
     expect_int(atomic_load(&roll->count), WORKERS);
 }
 
-static int die(const void *arg, void *result)
-{
-    (void)arg, (void)result;
-    return kill(getpid(), SIGKILL);
-}
-
 static void runs_in_a_successor(void)
 {
     char context[] = "context";
@@ -182,6 +176,38 @@ static void what_has_begun_is_done(const void *kind)
     sem_post(&stage->gate);
     expect_int(take_int(first), 42);
     finish_pool(pool);
+}
+
+static int note_thread(struct future *future, void *tid)
+{
+    (void)future;
+    atomic_store((atomic_int *)tid, own_tid());
+    return 0;
+}
+
+/* Not the one who found out: that has the other workers to mind. */
+static void one_thread_calls_back(void)
+{
+    struct pool_options options = {.initializer = refuse_second};
+    atomic_int of_done = 0, of_dropped = 0;
+    struct pool *pool;
+
+    set_roll();
+    pool = pool_open_with(&pool_processes, 2, &options);
+    expect(pool != NULL);
+    expect_int(pool_apply_async(pool, stand_at_gate, NULL, 0, 0,
+                                note_thread, NULL, &of_done),
+               0);
+    await(&stage->arrived);
+    expect_int(pool_apply_async(pool, count_run, NULL, 0, 0, NULL,
+                                note_thread, &of_dropped),
+               0);
+    sem_post(&roll->refusal);
+    while (atomic_load(&of_dropped) == 0)
+        clock_sleep(0.001);
+    sem_post(&stage->gate);
+    finish_pool(pool);
+    expect_int(atomic_load(&of_dropped), atomic_load(&of_done));
 }
 
 static int crash(void *context)
@@ -480,6 +506,40 @@ static void map_too_late(const void *kind)
     expect_int(results[0], 0);
 }
 
+static int stay_at_third(const void *arg, void *result)
+{
+    return *(const int *)arg == 3 ? stay(arg, result)
+                                  : twice(arg, result);
+}
+
+static void *terminate_at_third(void *pool)
+{
+    await(&stage->arrived);
+    expect_int(pool_terminate(pool), 0);
+    return NULL;
+}
+
+/* In the middle of a chunk: what it has done before is there. */
+static void map_terminated(void)
+{
+    const int numbers[] = {1, 2, 3, 4};
+    int results[] = {0, 0, 0, 0};
+    pthread_t thread;
+    struct pool *pool;
+
+    set_stage();
+    pool = open_pool(&pool_processes, 1);
+    thread = start_thread(terminate_at_third, pool);
+    expect_int(pool_map(pool, stay_at_third, numbers, sizeof *numbers,
+                        results, sizeof *results, 4, 4, PATIENCE),
+               ECANCELED);
+    expect_string(task_message(), "item 2: the pool was terminated");
+    expect_int(results[0], 2);
+    expect_int(results[1], 4);
+    end_thread(thread);
+    pool_free(pool);
+}
+
 /* The pool is full: the first item finds no place. */
 static void map_without_a_place(const void *kind)
 {
@@ -504,6 +564,7 @@ static const struct test tests[] = {
     BOTH(failure_breaks_the_pool),
     BOTH(failure_without_a_message),
     BOTH(what_has_begun_is_done),
+    TEST(one_thread_calls_back),
     TEST(death_in_it_breaks_the_pool),
     TEST(so_does_death_without_one),
     TEST(accidents_do_not),
@@ -517,6 +578,7 @@ static const struct test tests[] = {
     TEST(cancel_and_then_a_death),
     BOTH(map_in_time),
     BOTH(map_too_late),
+    TEST(map_terminated),
     BOTH(map_without_a_place),
     {0}};
 
