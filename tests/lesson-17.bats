@@ -39,12 +39,12 @@ holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
 }
 
 @test "every claim holds on one CPU" {
-    run -0 on_one_cpu lesson 17
-    run -0 on_one_cpu lesson 17 --starts 200 --threads
+    run -0 on_one_cpu lesson 17 --starts 100
+    run -0 on_one_cpu lesson 17 --starts 100 --threads
 }
 
 @test "main goes on first, and then last" {
-    run -0 lesson 17 --tasks 3
+    run -0 lesson 17 --tasks 3 --starts 100
     assert_equal "$(sed -nE 's/^ +[0-9.]+ u  (main|task).*/\1/p' \
         <<<"$output" | uniq | head -4 | paste -sd ' ')" "main task main task"
 }
@@ -64,11 +64,11 @@ holds() { # holds TASKS SENTENCE ENDED SHARE WORKERS STARTS OPTION...
 
 # CPython starts a worker when there is a task for it.
 @test "the Python twin claims the same" {
-    LESSON_UNIT=0.02 twin_claims_the_same 17 -- 'exactly 4' \
+    LESSON_UNIT=0.02 twin_claims_the_same 17 --starts 200 -- 'exactly 4' \
         'after shutdown main' 'no worker did more' 'so there were at' \
         'cancelled: all' 'no more than' 'what had not'
-    LESSON_UNIT=0.02 twin_claims_the_same 17 --threads -- 'one pid' \
-        'after shutdown main' 'no worker did more' 'so there were at' \
+    LESSON_UNIT=0.02 twin_claims_the_same 17 --starts 200 --threads -- \
+        'one pid' 'after shutdown main' 'no worker did more' 'so there were at' \
         'cancelled: all' 'no more than' 'what had not'
 }
 

@@ -81,8 +81,10 @@ traced() {
 
     shift
     case $number in
+    09) options=(--rounds 200) ;;
     16) options=(--items 1000) ;;
     17) options=(--starts 100) ;;
+    19) options=(--rounds 1) ;;
     20) options=(--requests 1) ;;
     24) options=(--rounds 1) ;;
     26) options=(--clients 50) ;;
