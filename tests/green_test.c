@@ -301,11 +301,13 @@ static void hang_up(void)
     green_close(there);
 }
 
+static const double a_moment = 0.01;
+
 static void *read_word(void *limit)
 {
     static char word[10];
     ssize_t count = green_read(here, word, sizeof word - 1,
-                               limit == NULL ? INFINITY : 0.01);
+                               limit == NULL ? INFINITY : a_moment);
 
     if (count < 0)
         return NULL;
@@ -355,20 +357,31 @@ static void a_read_keeps_its_time_limit(void)
     hang_up();
 }
 
-/* The time is over and the bytes are there at the same look. */
+/*
+ * The time is over and the bytes are there at the same look, unless the
+ * machine is so busy that the time was over before.
+ */
 static void a_read_may_end_at_the_same_moment(void)
 {
-    struct green *reader;
+    char rest[10];
 
     make_line();
-    for (int i = 0; i < 3; i++) {
-        void *limit = trace;
+    for (int rounds = 0; rounds < 3;) {
+        double begin = clock_now();
+        struct green *reader = spawn("reader", read_word, trace);
+        const char *word;
+        bool in_time;
 
-        reader = spawn("reader", read_word, limit);
         expect_int(green_sleep(0), 0);
+        in_time = clock_now() - begin < a_moment;
         expect_int(write(there, "word", 4), 4);
         clock_sleep(0.02);
-        expect_string(end(reader), "word");
+        word = end(reader);
+        if (in_time)
+            expect_string(word, "word");
+        else if (word == NULL)
+            expect_int(read(here, rest, sizeof rest), 4);
+        rounds += in_time;
     }
     hang_up();
 }
