@@ -83,7 +83,7 @@ traced() {
     case $number in
     09) options=(--rounds 200) ;;
     16) options=(--items 1000) ;;
-    17) options=(--starts 100) ;;
+    17) options=(--starts 500) ;;
     19) options=(--rounds 1) ;;
     20) options=(--requests 1) ;;
     24) options=(--rounds 1) ;;
