@@ -164,6 +164,26 @@ lessons() {
     assert_equal "${lines[-1]}" "0 passed, 2 failed, 0 skipped"
 }
 
+@test "a test that fails names its line, and its function's" {
+    local test=@test
+
+    small_course
+    cat >tests/lines.bats <<END
+load helper
+of_its_own() {
+    assert_equal 1 2
+    true
+}
+$test "wrong" {
+    of_its_own
+    true
+}
+END
+    run -2 --separate-stderr user_make test TESTS=lines
+    assert_line "# (from function \`of_its_own' in file tests/lines.bats, line 3,"
+    assert_line "#  in test file tests/lines.bats, line 7)"
+}
+
 @test "a test sees what a program leaves behind" {
     small_course
     cat >lessons/01-one-two/one_two.c <<'END'
@@ -220,6 +240,27 @@ END
         assert [ -f "slides/$lesson.md" ]
         assert_equal "$(grep -c "($lesson.md)" slides/index.md)" 1
         assert_equal "$(find "lessons/$lesson" -name '*.c' | wc -l)" 1
+    done
+}
+
+# What a test asks for, else it skips; bsdutils is on every Debian.
+packages() {
+    awk '$1 == "require" && $2 !~ /\$/ {
+            for (i = NF > 2 ? 3 : 2; i <= NF; i++) print $i
+        }
+        sub(/.*skip "needs .*: apt-get install /, "") { print }' \
+        tests/[!f]*.bats tests/helper.bash | tr -d '"' | tr ' ' '\n' |
+        sort -u | grep -vxE '\$.*|bsdutils'
+}
+
+@test "whatever a test asks for is installed by the README and by CI" {
+    local command package
+
+    command=$(grep -F "&& make test" README.md)
+    assert_regex "$(packages | paste -sd ' ')" "^curl .*python3-gevent.* wrk$"
+    for package in $(packages); do
+        assert_regex "$command " " $package "
+        assert grep -qw -- "$package" .ci/run
     done
 }
 

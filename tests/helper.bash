@@ -10,10 +10,6 @@
 # Whatever is started through these functions has a time limit, and must
 # leave no process and no name in /dev/shm behind.  A file with a setup
 # or teardown of its own calls common_setup and common_teardown there.
-#
-# bats takes note of each command before it is run, by a trap that costs
-# more than most commands.  Where there are many, `local - && set +T`
-# spares the functions called from there.
 
 bats_require_minimum_version 1.5.0
 # What is used of them, file by file: all of it, by their load.bash,
@@ -23,12 +19,7 @@ for file in bats-support/src/{output,error,lang} \
     bats-assert/src/assert_equal; do
     bats_load_library "$file.bash"
 done
-# These two have many: several for each line of the output.
-for name in assert_line refute_line; do
-    eval "all_of_$(declare -f "$name")"
-    eval "$name() { local - && set +T; all_of_$name \"\$@\"; }"
-done
-unset file name
+unset file
 
 ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 VARIANT=${VARIANT:-normal}
@@ -36,15 +27,20 @@ OUT=$ROOT/build/$VARIANT
 BIN=$OUT
 [ "$VARIANT" != normal ] || BIN=$ROOT
 SHM=/dev/shm
+shm_before=
 export LESSON_UNIT=${LESSON_UNIT:-0.01}
 
 setup() { common_setup; }
 teardown() { common_teardown; }
 
+# bats takes note of each command before it is run, by a trap that costs
+# more than most commands; here only of those in the file of the test.
+# In one line, or the lines that it names are not those that failed.
+# shellcheck disable=SC2016 # the trap expands it
 common_setup() {
-    local - && set +T
+    trap '[[ $BASH_SOURCE != "$BATS_TEST_SOURCE" ]] || bats_debug_trap "$BASH_SOURCE"' DEBUG
     cd "$ROOT" || return
-    shm_before=$(shm_names)
+    list_shm shm_before
 }
 
 common_teardown() {
@@ -94,7 +90,6 @@ on_one_cpu() {
 # $lesson_pid; Ctrl-C goes to a whole group: kill -INT -- -$lesson_group
 # shellcheck disable=SC2034 # for the test
 start_lesson() {
-    local - && set +T
     local pid_file=$BATS_TEST_TMPDIR/pid
 
     rm -f "$pid_file"
@@ -117,7 +112,6 @@ has_printed() {
 
 # wait_for_line TEXT: until the lesson in the background has printed it.
 wait_for_line() {
-    local - && set +T
     within 10 has_printed "$1"
 }
 
@@ -125,7 +119,6 @@ wait_for_line() {
 # $status, $output and $stderr, as after `run --separate-stderr`.
 # shellcheck disable=SC2034 # for the test
 finish_lesson() {
-    local - && set +T
     status=0
     wait "$lesson_group" || status=$?
     nothing_left "$BATS_TEST_TMPDIR/start." || status=99
@@ -234,14 +227,12 @@ twin_claims_the_same() {
 
 # assert_fits: after `run`, no line is longer than 72 columns.
 assert_fits() {
-    local - && set +T
     refute_line --regexp '^.{73}'
 }
 
 # assert_usage_error 07 MESSAGE ARGUMENT...: it says this, in one line,
 # and does nothing else.
 assert_usage_error() {
-    local - && set +T
     run -2 --separate-stderr lesson "$1" "${@:3}"
     assert_output ""
     assert_equal "$stderr" "lesson-$1: $2"
@@ -341,6 +332,20 @@ require_strace() {
         skip "needs the right to trace processes (ptrace)"
 }
 
+# with_gevent COMMAND...: Debian's python3 may have it where another one
+# comes first in the PATH.
+with_gevent() {
+    /usr/bin/python3 -c "import gevent" 2>/dev/null ||
+        skip "needs gevent: apt-get install python3-gevent"
+    PATH=/usr/bin:$PATH "$@"
+}
+
+# without_gevent COMMAND...: as if it were not installed.
+without_gevent() {
+    echo "raise ImportError" >"$BATS_TEST_TMPDIR/gevent.py"
+    PYTHONPATH=$BATS_TEST_TMPDIR "$@"
+}
+
 # require_root WHY
 require_root() {
     ((EUID == 0)) || skip "needs root, $1"
@@ -369,7 +374,6 @@ as_ordinary_user() {
 
 # within SECONDS COMMAND...: repeats it until it succeeds.
 within() {
-    local - && set +T
     local end=$((SECONDS + $1 + 1))
 
     until "${@:2}"; do
@@ -390,35 +394,39 @@ no_process_left() {
     ! grep -qszF "LESSON_TEST_ID=$1" /proc/[0-9]*/environ
 }
 
-# Also hidden ones; and the patterns themselves where none is like it.
-shm_names() {
-    printf '%s\n' "$SHM"/{..?,.[!.],}*
+# list_shm VARIABLE: the names in /dev/shm, also hidden ones; and the
+# patterns themselves where none is like it.
+list_shm() {
+    printf -v "$1" '%s\n' "$SHM"/{..?,.[!.],}*
 }
 
 # New names in /dev/shm that no process uses.  One in use may belong to
 # a test that runs beside this one.
 shm_left() {
-    local name
+    local name names
 
-    shm_names | while read -r name; do
-        if [[ $'\n'$shm_before$'\n' == *$'\n'$name$'\n'* ]] ||
+    list_shm names
+    while read -r name; do
+        if [[ $'\n'$shm_before == *$'\n'$name$'\n'* ]] ||
             [ ! -O "$name" ] ||
             grep -qsF "$name" /proc/[0-9]*/maps ||
             find /proc/[0-9]*/fd -lname "$name" 2>/dev/null | grep -q .; then
             continue
         fi
         echo "$name"
-    done
+    done <<<"${names%$'\n'}"
 }
 
 no_shm_left() {
-    [ "$(shm_names)" = "$shm_before" ] || [ -z "$(shm_left)" ]
+    local now
+
+    list_shm now
+    [ "$now" = "$shm_before" ] || [ -z "$(shm_left)" ]
 }
 
 # nothing_left MARK: whatever is left after a second is named, and ended
 # for the sake of the tests that follow.
 nothing_left() {
-    local - && set +T
     local entry left=0
 
     within 1 no_process_left "$1" ||
