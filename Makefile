@@ -11,6 +11,11 @@
 # variant, which are used in this directory.  Any other name makes a
 # tree of its own: make VARIANT=small CFLAGS=-Os
 
+# One goal is made on all CPUs; two of them, as clean and all, in order.
+ifeq ($(MAKELEVEL)$(word 2,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 VARIANT := normal
 CFLAGS  ?= -O2 -g
 

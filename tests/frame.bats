@@ -103,6 +103,14 @@ lessons() {
     refute_line --partial "cc common/cpu.c"
 }
 
+@test "make cleans before it builds, where both are asked for" {
+    small_course
+    run -0 user_make
+    run -0 user_make clean all
+    assert [ -x lesson-01 ]
+    assert [ -f build/normal/flags ]
+}
+
 @test "make of a variant leaves the normal programs alone" {
     small_course
     run -0 user_make

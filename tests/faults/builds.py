@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from attack import CPUS, ROOT
+from attack import ROOT
 
 DETAILS = {
     "gcc": ["CC=gcc"], "clang": ["CC=clang"], "musl": ["CC=musl-gcc"],
@@ -11,8 +11,9 @@ DETAILS = {
 
 def make(variant, *settings, target="everything"):
     """Builds in build/VARIANT; what make says, and whether it worked."""
-    end = subprocess.run(["make", f"-j{CPUS}", f"VARIANT={variant}", *settings, target], cwd=ROOT,
-                         capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
+    end = subprocess.run(["make", f"VARIANT={variant}", *settings, target], cwd=ROOT,
+                         env=environment, capture_output=True, text=True)
     return end.returncode == 0, end.stdout + end.stderr
 
 
