@@ -41,15 +41,13 @@ static bool may_take_place(struct pool *pool) REQUIRES(pool->lock)
 static int await_place(struct pool *pool, double deadline)
     REQUIRES(pool->lock)
 {
-    int error = 0;
+    int wanted = pool_many(pool), error = 0;
 
     atomic_fetch_add(&pool->held_back, 1);
-    if (atomic_load(&pool->places) < pool_many(pool)) {
-        do {
-            error =
-                mutex_wait(&pool->lock, &pool->place_free, deadline);
-        } while (atomic_load(&pool->places) == 0 && !pool->closed &&
-                 error == 0);
+    while (atomic_load(&pool->places) < wanted && !pool->closed &&
+           error == 0) {
+        error = mutex_wait(&pool->lock, &pool->place_free, deadline);
+        wanted = 1;
     }
     atomic_fetch_sub(&pool->held_back, 1);
     return atomic_load(&pool->places) > 0 ? 0 : error;
