@@ -427,8 +427,8 @@ static double seconds(struct timeval time)
     return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
 }
 
-/* Of this process, and of its children that have ended. */
-static double cpu_time(void)
+/* CPU time of this process, and of its children that have ended. */
+static double cpu_of_all(void)
 {
     struct rusage own, ended;
 
@@ -438,14 +438,14 @@ static double cpu_time(void)
            seconds(ended.ru_utime) + seconds(ended.ru_stime);
 }
 
-/* What else the machine does costs time, but hardly CPU time. */
+/* What else the machine does takes time, but hardly CPU time. */
 static double measure(const char *what, void run(void))
 {
-    double elapsed = -clock_now(), cpu = -cpu_time();
+    double elapsed = -clock_now(), cpu = -cpu_of_all();
 
     run();
     elapsed += clock_now();
-    cpu += cpu_time();
+    cpu += cpu_of_all();
     say("%-26s %6.0f ms, %6.0f ms of CPU time", what, elapsed * 1e3,
         cpu * 1e3);
     return cpu;

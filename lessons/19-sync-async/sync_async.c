@@ -199,7 +199,8 @@ static double cpu_time(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    check_call(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now),
+               "clock_gettime");
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
@@ -207,7 +208,7 @@ static double wakes(void)
 {
     struct rusage usage;
 
-    getrusage(RUSAGE_THREAD, &usage);
+    check_call(getrusage(RUSAGE_THREAD, &usage), "getrusage");
     return (double)usage.ru_nvcsw;
 }
 
