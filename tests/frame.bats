@@ -251,7 +251,8 @@ END
     done
 }
 
-# What a test asks for, else it skips; bsdutils is on every Debian.
+# What the tests ask for, or else skip; but those of this file, which
+# has such words as text.  bsdutils is on every Debian.
 packages() {
     awk '$1 == "require" && $2 !~ /\$/ {
             for (i = NF > 2 ? 3 : 2; i <= NF; i++) print $i
