@@ -50,7 +50,7 @@ int task_set_message(int error, const char *message)
 /* -------------------------------------------- life of a future -- */
 
 struct future *future_new(const struct future_owner *owner,
-                          const struct job *job)
+                          const struct job *job, int holders)
 {
     size_t size = job->count * job->result_size;
     struct future *future = malloc(sizeof *future + size);
@@ -58,7 +58,7 @@ struct future *future_new(const struct future_owner *owner,
     if (future == NULL)
         return NULL;
     memset(future, 0, sizeof *future);
-    atomic_init(&future->holders, 2);
+    atomic_init(&future->holders, holders);
     mutex_init(&future->lock);
     future->owner = owner;
     future->job = *job;
@@ -70,7 +70,7 @@ struct future *future_new(const struct future_owner *owner,
 static void free_callback(struct future *future,
                           struct callback *callback)
 {
-    if (callback != &future->own[0] && callback != &future->own[1])
+    if (callback != &future->own)
         free(callback);
 }
 
@@ -349,78 +349,64 @@ void future_finish(struct future *future, const struct outcome *outcome)
 
 /* --------------------------------------------------- callbacks -- */
 
-static bool concerns(const struct callback *callback,
-                     const struct future *future)
-{
-    return callback->when == ALWAYS ||
-           (callback->when == ON_ERROR) == (future->error != 0);
-}
-
 static void call(struct future *future, const struct callback *callback)
 {
+    future_callback *function =
+        future->error == 0 ? callback->on_success : callback->on_error;
     int error = 0;
 
-    if (concerns(callback, future))
-        error = callback->function(future, callback->context);
+    if (function != NULL)
+        error = function(future, callback->context);
     if (error != 0)
         report_error(error, "callback of task %llu",
                      (unsigned long long)future->job.number);
 }
 
-static int append_callback(struct future *future,
-                           const struct callback *callback)
+static void append(struct future *future, struct callback *callback)
+{
+    *future->last_callback = callback;
+    future->last_callback = &callback->next;
+}
+
+void future_set_callbacks(struct future *future,
+                          future_callback *on_success,
+                          future_callback *on_error, void *context)
+{
+    future->own =
+        (struct callback){NULL, on_success, on_error, context};
+    append(future, &future->own);
+}
+
+static int append_copy(struct future *future,
+                       const struct callback *callback)
     REQUIRES(future->lock)
 {
-    struct callback *copy = &future->own[0];
+    struct callback *copy = &future->own;
 
-    if (copy->function != NULL)
-        copy = &future->own[1];
-    if (copy->function != NULL)
+    if (copy->on_success != NULL || copy->on_error != NULL)
         copy = malloc(sizeof *copy);
     if (copy == NULL)
         return ENOMEM;
     *copy = *callback;
-    *future->last_callback = copy;
-    future->last_callback = &copy->next;
+    append(future, copy);
     return 0;
 }
 
-int future_add_callback(struct future *future,
-                        future_callback *function, void *context,
-                        enum callback_when when)
+int future_add_done_callback(struct future *future,
+                             future_callback *function, void *context)
 {
-    struct callback callback = {NULL, function, context, when};
+    struct callback callback = {NULL, function, function, context};
     bool settled;
     int error = 0;
 
     mutex_lock(&future->lock);
     settled = future->settled;
     if (!settled)
-        error = append_callback(future, &callback);
+        error = append_copy(future, &callback);
     mutex_unlock(&future->lock);
     if (settled)
         call(future, &callback);
     return error;
-}
-
-int future_add_done_callback(struct future *future,
-                             future_callback *callback, void *context)
-{
-    return future_add_callback(future, callback, context, ALWAYS);
-}
-
-/* All there are now, or NULL: it is settled. */
-static struct callback *take_callbacks(struct future *future)
-{
-    struct callback *callbacks;
-
-    mutex_lock(&future->lock);
-    callbacks = future->callback;
-    future->callback = NULL;
-    future->last_callback = &future->callback;
-    future->settled = callbacks == NULL;
-    mutex_unlock(&future->lock);
-    return callbacks;
 }
 
 bool future_settled(const struct future *future)
@@ -428,14 +414,27 @@ bool future_settled(const struct future *future)
     return future->settled;
 }
 
+/* The next one, or NULL: it is settled. */
+static struct callback *next_callback(struct future *future)
+{
+    struct callback *over = future->callback, *next;
+
+    mutex_lock(&future->lock);
+    next = over->next;
+    future->callback = next;
+    future->settled = next == NULL;
+    mutex_unlock(&future->lock);
+    free_callback(future, over);
+    return next;
+}
+
+/* Once it is done nobody else takes callbacks off the list. */
 void future_run_callbacks(struct future *future)
 {
-    struct callback *callback, *next;
+    struct callback *callback = future->callback;
 
-    while ((callback = take_callbacks(future)) != NULL)
-        for (; callback != NULL; callback = next) {
-            next = callback->next;
-            call(future, callback);
-            free_callback(future, callback);
-        }
+    while (callback != NULL) {
+        call(future, callback);
+        callback = next_callback(future);
+    }
 }

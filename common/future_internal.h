@@ -2,7 +2,8 @@
  * future_internal.h -- a future as its pool sees it.
  *
  * For the files that keep futures' promises (pool*.c), not for their
- * users.  A future has two holders: who asked for it and the pool.
+ * users.  A future has two holders: who asked for it and the pool; that
+ * of pool_apply_async, which nobody gets, has one.
  */
 #ifndef FUTURE_INTERNAL_H
 #define FUTURE_INTERNAL_H
@@ -26,13 +27,12 @@ struct future_owner {
 
 struct watch;
 
-enum callback_when { ALWAYS, ON_SUCCESS, ON_ERROR };
-
+/* What to call when the task has succeeded or failed; NULL: nothing. */
 struct callback {
     struct callback *next;
-    future_callback *function;
+    future_callback *on_success;
+    future_callback *on_error;
     void *context;
-    enum callback_when when;
 };
 
 /* `count` runs of a task, on arguments that stand side by side. */
@@ -60,7 +60,7 @@ struct future {
     struct watch *watches;     /* who waits for it */
     struct callback *callback; /* the first that has not run */
     struct callback **last_callback;
-    struct callback own[2]; /* most futures have no more */
+    struct callback own; /* most futures have no more */
 
     /* Protected by the pool's lock. */
     struct pool *pool;
@@ -96,9 +96,9 @@ struct completion {
     struct watch *watches;
 };
 
-/* A future with room for its job's results.  NULL and ENOMEM. */
+/* With room for its job's results; 1 or 2 holders.  NULL and ENOMEM. */
 struct future *future_new(const struct future_owner *owner,
-                          const struct job *job);
+                          const struct job *job, int holders);
 
 /*
  * The two halves of future_free: lets go, and returns whether that was
@@ -119,10 +119,10 @@ struct outcome {
 void future_finish(struct future *future,
                    const struct outcome *outcome);
 
-/* As future_add_done_callback, for some ends only. */
-int future_add_callback(struct future *future,
-                        future_callback *function, void *context,
-                        enum callback_when when);
+/* The first callbacks, of a future that nobody else knows yet. */
+void future_set_callbacks(struct future *future,
+                          future_callback *on_success,
+                          future_callback *on_error, void *context);
 
 /* Asked by who has finished it: was there no callback to run? */
 bool future_settled(const struct future *future);

@@ -154,10 +154,11 @@ static int refuse(struct pool *pool, int error)
 
 /* NULL and errno; the future is not yet known to the pool. */
 static struct future *new_future(struct pool *pool,
-                                 const struct job *job)
+                                 const struct job *job, int holders)
 {
     int error = pool_check_job(pool, job);
-    struct future *future = error == 0 ? future_new(&owner, job) : NULL;
+    struct future *future =
+        error == 0 ? future_new(&owner, job, holders) : NULL;
 
     if (future != NULL)
         future->pool = pool;
@@ -166,20 +167,19 @@ static struct future *new_future(struct pool *pool,
     return future;
 }
 
-/* The future of a submit that failed has one holder too many. */
+/* Nobody else knows the future of a submit that failed. */
 static int discard(struct future *future, int error)
 {
     struct pool *pool = future->pool;
 
-    future_free(future);
-    future_free(future);
+    future_destroy(future);
     return refuse(pool, error);
 }
 
 struct future *pool_submit_job(struct pool *pool, const struct job *job,
                                const void *argument, double deadline)
 {
-    struct future *future = new_future(pool, job);
+    struct future *future = new_future(pool, job, 2);
     int error;
 
     if (future == NULL)
@@ -206,23 +206,15 @@ int pool_apply_async(struct pool *pool, pool_task *task,
                      future_callback *error_callback, void *context)
 {
     struct job job = {task, arg_size, result_size, 1, 0};
-    struct future *future = new_future(pool, &job);
-    int error = 0;
+    struct future *future = new_future(pool, &job, 1);
+    int error;
 
     if (future == NULL)
         return errno;
-    if (callback != NULL)
-        error =
-            future_add_callback(future, callback, context, ON_SUCCESS);
-    if (error_callback != NULL && error == 0)
-        error = future_add_callback(future, error_callback, context,
-                                    ON_ERROR);
-    if (error == 0)
-        error = submit(pool, future, arg, INFINITY);
-    if (error != 0)
-        return discard(future, error);
-    future_free(future);
-    return 0;
+    if (callback != NULL || error_callback != NULL)
+        future_set_callbacks(future, callback, error_callback, context);
+    error = submit(pool, future, arg, INFINITY);
+    return error == 0 ? 0 : discard(future, error);
 }
 
 /* ------------------------------------------------------- apply -- */
