@@ -45,6 +45,18 @@ void lock_destroy(struct lock *lock)
     pthread_mutex_destroy(&lock->mutex);
 }
 
+/* For a moment: most sections are shorter than a sleep. */
+static int look_again(pthread_mutex_t *mutex)
+{
+    int error = EBUSY;
+
+    for (int look = cpu_spins(); look > 0 && error == EBUSY; look--) {
+        cpu_relax();
+        error = pthread_mutex_trylock(mutex);
+    }
+    return error;
+}
+
 static int acquire_in_slices(pthread_mutex_t *mutex)
 {
     int error;
@@ -61,13 +73,10 @@ static int acquire_in_slices(pthread_mutex_t *mutex)
 
 int lock_acquire(struct lock *lock) NOT_CHECKED
 {
-    int error = EBUSY;
+    int error = pthread_mutex_trylock(&lock->mutex);
 
-    for (int look = cpu_spins(); look > 0 && error == EBUSY; look--) {
-        error = pthread_mutex_trylock(&lock->mutex);
-        if (error == EBUSY)
-            cpu_relax();
-    }
+    if (error == EBUSY)
+        error = look_again(&lock->mutex);
     if (error == EBUSY)
         error = acquire_in_slices(&lock->mutex);
     if (error == EOWNERDEAD)

@@ -109,13 +109,19 @@ size_t queue_size(const struct queue *queue)
 
 /* ---------------------------------------------------- the ring -- */
 
+/* The store that ends a change: who sees it sees the item, too. */
+static void advance(atomic_size_t *end, size_t from)
+{
+    atomic_store_explicit(end, from + 1, memory_order_release);
+}
+
 static void append(struct queue *queue, const void *item)
     REQUIRES(queue->lock)
 {
     size_t last = atomic_load(&queue->last);
 
     memcpy(place(queue, last), item, queue->item_size);
-    atomic_store(&queue->last, last + 1);
+    advance(&queue->last, last);
 }
 
 static void take(struct queue *queue, void *item) REQUIRES(queue->lock)
@@ -123,7 +129,7 @@ static void take(struct queue *queue, void *item) REQUIRES(queue->lock)
     size_t first = atomic_load(&queue->first);
 
     memcpy(item, place(queue, first), queue->item_size);
-    atomic_store(&queue->first, first + 1);
+    advance(&queue->first, first);
 }
 
 /* Closes the gap from the front, where one store ends it. */
@@ -141,7 +147,7 @@ static bool take_out(struct queue *queue, const void *item)
     for (; found != first; found--)
         memcpy(place(queue, found), place(queue, found - 1),
                queue->item_size);
-    atomic_store(&queue->first, first + 1);
+    advance(&queue->first, first);
     return true;
 }
 
@@ -173,7 +179,7 @@ static void look_around(struct queue *queue, struct sleepers *sleepers,
                         bool (*ready)(const struct queue *))
     REQUIRES(queue->lock)
 {
-    if (ready(queue) || sleepers->coming > 0 || cpu_spins() == 0)
+    if (sleepers->coming > 0 || cpu_spins() == 0)
         return;
     sleepers->coming++;
     lock_release(&queue->lock);
@@ -208,9 +214,13 @@ static void wait_until(struct queue *queue, struct sleepers *sleepers,
                        bool (*ready)(const struct queue *),
                        double timeout) REQUIRES(queue->lock)
 {
-    double deadline = clock_deadline(timeout);
-    int error = timeout > 0 ? 0 : ETIMEDOUT;
+    double deadline;
+    int error = 0;
 
+    if (ready(queue) || !(timeout > 0))
+        return;
+    deadline = clock_deadline(timeout);
+    look_around(queue, sleepers, ready);
     while (error == 0 && !ready(queue))
         error = sleep_among(queue, sleepers, deadline);
 }
@@ -268,8 +278,6 @@ int queue_put(struct queue *queue, const void *item, double timeout)
     int error = 0;
 
     lock_acquire(&queue->lock);
-    if (timeout > 0)
-        look_around(queue, &queue->producers, can_put);
     wait_until(queue, &queue->producers, can_put, timeout);
     if (queue->closed)
         error = EPIPE;
@@ -286,8 +294,6 @@ int queue_get(struct queue *queue, void *item, double timeout)
     int error = 0;
 
     lock_acquire(&queue->lock);
-    if (timeout > 0)
-        look_around(queue, &queue->consumers, can_get);
     wait_until(queue, &queue->consumers, can_get, timeout);
     if (queue_size(queue) > 0)
         take(queue, item);
