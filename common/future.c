@@ -338,7 +338,8 @@ void future_finish(struct future *future, const struct outcome *outcome)
     future->cancelled = outcome->cancelled;
     if (outcome->error != 0)
         future->message = strdup(outcome->message);
-    atomic_store(&future->done, true); /* after all that it tells */
+    /* Whoever sees it sees all that it tells. */
+    atomic_store_explicit(&future->done, true, memory_order_release);
     while ((watch = future->watches) != NULL) {
         future->watches = watch->next;
         announce(watch);

@@ -36,13 +36,6 @@ const struct outcome *pool_outcome(const struct slot *slot)
     return slot->failed ? &slot->annex->outcome : &success;
 }
 
-static struct annex *annex_of(struct pool *pool, int number)
-{
-    void *annexes = pool_slot(pool, pool->slots);
-
-    return (struct annex *)annexes + number;
-}
-
 static unsigned char *payload_of(struct slot *slot)
 {
     const struct job *job = &slot->job;
@@ -50,11 +43,6 @@ static unsigned char *payload_of(struct slot *slot)
 
     return size <= sizeof slot->small ? slot->small
                                       : slot->annex->payload;
-}
-
-int pool_many(const struct pool *pool)
-{
-    return pool->slots / 4;
 }
 
 void pool_enqueue(struct pool *pool, int number)
@@ -74,15 +62,22 @@ static void reset_returned(struct slot *slot)
         continue;
 }
 
+static int take_slot(struct pool *pool) REQUIRES(pool->lock)
+{
+    if (pool->free_count > 0)
+        return pool->free_slots[--pool->free_count];
+    return pool->used_slots++;
+}
+
 int pool_start(struct pool *pool, const struct job *job,
                const void *argument, struct future *future)
 {
-    int number = pool->free_slots[--pool->free_count];
+    int number = take_slot(pool);
     struct slot *slot = pool_slot(pool, number);
     size_t args = job->count * job->arg_size;
 
     if (slot->annex == NULL) /* it is read even when the slot is DONE */
-        slot->annex = annex_of(pool, number);
+        slot->annex = &pool->floor->annexes[number];
     slot->future = future;
     slot->waited_for = future == NULL;
     if (slot->waited_for)
@@ -94,20 +89,22 @@ int pool_start(struct pool *pool, const struct job *job,
     atomic_store_explicit(&slot->runs, 0, memory_order_relaxed);
     if (args > 0)
         memcpy(slot->payload, argument, args);
-    atomic_store(&slot->state, QUEUED);
+    pool_set_state(slot, QUEUED);
     return number;
 }
 
 bool pool_has_slot(struct pool *pool)
 {
-    return pool->free_count > 0 && pool->backlog == NULL;
+    return (pool->free_count > 0 ||
+            pool->used_slots < POOL_TASKS_MAX) &&
+           pool->backlog == NULL;
 }
 
 void pool_free_slot(struct pool *pool, int number)
 {
     struct future *future = pool->backlog;
 
-    atomic_store(&pool_slot(pool, number)->state, FREE);
+    pool_set_state(pool_slot(pool, number), FREE);
     pool->free_slots[pool->free_count++] = number;
     if (future == NULL)
         return;
@@ -181,7 +178,7 @@ static void answer_slot(struct slot *slot,
         return;
     slot->annex->outcome = *outcome;
     slot->failed = true;
-    atomic_store(&slot->state, DONE);
+    pool_set_state(slot, DONE);
     sem_post(&slot->annex->returned);
 }
 
@@ -209,7 +206,7 @@ struct future *pool_withdraw_all(struct pool *pool,
         future->next = all;
         all = future;
     }
-    for (int i = 0; i < pool->slots; i++) {
+    for (int i = 0; i < pool->used_slots; i++) {
         struct slot *slot = pool_slot(pool, i);
 
         future = slot->future;

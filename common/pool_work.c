@@ -59,7 +59,7 @@ static void run_job(struct slot *slot)
 
     while (run < slot->job.count) {
         run_once(slot, run);
-        atomic_store(&slot->runs, ++run);
+        atomic_store_explicit(&slot->runs, ++run, memory_order_release);
     }
 }
 
@@ -87,7 +87,7 @@ static void work_on(struct pool *pool, int worker, int number)
     pool_notify(POOL_TASK_ENDED, worker, task);
     task_here = 0;
     /* From here on the slot can be another task's at any moment. */
-    atomic_store(&slot->state, DONE);
+    pool_set_state(slot, DONE);
     pool_finish(pool, number, waited_for);
 }
 
@@ -124,7 +124,7 @@ static void take_tasks(struct pool *pool, int worker)
             work_on(pool, worker, number);
             done++;
         }
-        atomic_store(taken, NO_SLOT);
+        atomic_store_explicit(taken, NO_SLOT, memory_order_release);
     }
 }
 
