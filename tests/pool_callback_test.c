@@ -41,7 +41,7 @@ struct order {
     struct turn {
         struct order *order;
         int place;
-    } turns[5];
+    } turns[6];
 };
 
 static int take_turn(struct future *future, void *context)
@@ -66,7 +66,7 @@ static void callbacks_run_once_in_the_order_added(const void *kind)
     set_stage();
     pool = open_pool(kind, 2);
     future = block_worker(pool);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         order.turns[i] = (struct turn){&order, -1};
     for (int i = 0; i < 4; i++)
         expect_int(future_add_done_callback(future, take_turn,
@@ -75,10 +75,14 @@ static void callbacks_run_once_in_the_order_added(const void *kind)
     expect_int(atomic_load(&order.next), 0); /* not before it is done */
     sem_post(&stage->gate);
     finish_pool(pool);
+    /* One added when they all have run is called at once. */
+    expect_int(
+        future_add_done_callback(future, take_turn, &order.turns[5]),
+        0);
     future_free(future);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         expect_int(order.turns[i].place, i);
-    expect_int(atomic_load(&order.next), 5);
+    expect_int(atomic_load(&order.next), 6);
 }
 
 /* -------------------------------------------------- by whom -- */
@@ -358,6 +362,32 @@ static void apply_async_calls_the_one_that_fits(const void *kind)
     expect_int(atomic_load(&seen[1].bad), -1);
     expect_int(atomic_load(&seen[2].good), 0);
     expect_int(atomic_load(&seen[2].bad), -1); /* dropped */
+}
+
+static int add_another(struct future *future, void *context)
+{
+    expect_int(future_add_done_callback(future, count_call, context),
+               0);
+    return 0;
+}
+
+/* Each call has one of them to run, and that one adds the other. */
+static void apply_async_s_callbacks_may_add_others(const void *kind)
+{
+    struct pool *pool = open_pool(kind, 1);
+    atomic_int calls = 0;
+    int error = EDOM, number = 21;
+
+    pool_apply_async(pool, twice, &number, sizeof number, sizeof number,
+                     add_another, NULL, &calls);
+    pool_apply_async(pool, twice, &number, sizeof number, sizeof number,
+                     add_another, add_another, &calls);
+    pool_apply_async(pool, fail_with, &error, sizeof error, 0, NULL,
+                     add_another, &calls);
+    pool_apply_async(pool, fail_with, &error, sizeof error, 0,
+                     add_another, add_another, &calls);
+    finish_pool(pool);
+    expect_int(atomic_load(&calls), 4);
 }
 
 /* ---------------------------------------------- and waiting -- */
@@ -659,6 +689,7 @@ static const struct test tests[] = {
     BOTH(a_callback_added_at_the_end_runs_once),
     BOTH(a_failing_callback_is_reported),
     BOTH(apply_async_calls_the_one_that_fits),
+    BOTH(apply_async_s_callbacks_may_add_others),
     BOTH(join_waits_for_callbacks),
     BOTH(a_slow_callback_delays_only_callbacks),
     BOTH(a_callback_may_submit_without_end),
