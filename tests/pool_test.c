@@ -223,6 +223,7 @@ static void map_gives_results_in_order(const void *kind)
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
         map_ints(pool, twice, ITEMS, chunks[i], 0);
     map_ints(pool, twice, 1, 0, 0);
+    map_ints(pool, twice, 2, 3, 0); /* less than a chunk */
     finish_pool(pool);
 
     /* One by one, and the first is done last. */
