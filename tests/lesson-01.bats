@@ -5,7 +5,7 @@ expected_claims() { # expected_claims COUNT
     local naps="\
 ok $1 different pids
 ok all $1 have this program as parent
-ok all slept at the same time, not one after another"
+ok they slept at the same time, not one after another"
 
     echo "$naps
 ok waitpid brought $1 times exit status 0

@@ -20,7 +20,7 @@ pids, parents, begins, ends = zip(*[notes.get() for _ in children])
 for child in children: child.join()
 claim(len(set(pids)) == 10, "10 different pids")
 claim(set(parents) == {os.getpid()}, "all 10 have this program as parent")
-claim(max(ends) - min(begins) < 6 * UNIT + 0.3, "all slept at the same time, not one after another")
+claim(max(ends) - min(begins) < 6 * UNIT + 0.3, "they slept at the same time, not one after another")
 for how, end, code in (("terminate", mp.Process.terminate, -15), ("kill", mp.Process.kill, -9)):
     child = mp.Process(target=signal.pause); child.start()
     if code == -15: claim(child.is_alive(), "alive while it runs")
