@@ -80,12 +80,18 @@ void pool_notify(enum pool_event event, int worker, uint64_t task)
 
 /* ----------------------------------------------- open and close -- */
 
+static size_t floor_size(int slots)
+{
+    return sizeof(struct floor) +
+           (size_t)slots * (sizeof(struct slot) + sizeof(struct annex));
+}
+
 /* Copes with a pool that is half built. */
 static void destroy(struct pool *pool)
 {
     pool_free_retired(pool);
     queue_destroy(pool->tasks);
-    shared_free(pool->floor, sizeof *pool->floor);
+    shared_free(pool->floor, floor_size(pool->slots));
     free(pool->free_slots);
     pthread_cond_destroy(&pool->idle);
     pthread_cond_destroy(&pool->place_free);
@@ -95,6 +101,8 @@ static void destroy(struct pool *pool)
 
 static int build(struct pool *pool)
 {
+    size_t slots = (size_t)pool->slots;
+
     mutex_init(&pool->lock);
     clock_cond_init(&pool->place_free);
     pthread_cond_init(&pool->idle, NULL);
@@ -103,14 +111,16 @@ static int build(struct pool *pool)
         return counting_error;
     pool->forks = forks;
     pool->backlog_end = &pool->backlog;
-    pool->places = POOL_TASKS_MAX;
-    pool->floor = shared_alloc(sizeof *pool->floor);
-    pool->free_slots = calloc(POOL_TASKS_MAX, sizeof(int));
+    pool->places = pool->slots;
+    pool->floor = shared_alloc(floor_size(pool->slots));
+    pool->free_slots = calloc(slots, sizeof *pool->free_slots);
     /* Twice: the number of a slot may stand there more than once. */
-    pool->tasks = queue_create((size_t)2 * POOL_TASKS_MAX, sizeof(int));
+    pool->tasks = queue_create(2 * slots, sizeof(int));
     if (pool->floor == NULL || pool->free_slots == NULL ||
         pool->tasks == NULL)
         return ENOMEM;
+    for (int i = pool->slots - 1; i >= 0; i--)
+        pool->free_slots[pool->free_count++] = i;
     for (int i = 0; i < pool->workers; i++)
         atomic_store(&pool->floor->workers[i].slot, NO_SLOT);
     return 0;
@@ -133,6 +143,7 @@ struct pool *pool_open_with(const struct pool_kind *kind, int workers,
     pool->kind = kind;
     pool->workers = workers;
     pool->options = *options;
+    pool->slots = 4 * workers > 1024 ? 4 * workers : 1024;
     errno = build(pool);
     if (errno == 0)
         errno = kind->start(pool);

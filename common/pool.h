@@ -28,7 +28,6 @@
 
 #define POOL_WORKERS_MAX 1024 /* workers in one pool */
 #define POOL_PAYLOAD_MAX 2048 /* bytes: an argument and its result */
-#define POOL_TASKS_MAX   4096 /* tasks that a pool holds at a time */
 
 /*
  * A task reads its argument, writes its result, and returns 0 or an
@@ -126,12 +125,13 @@ void pool_free(struct pool *pool);
 
 /*
  * Copies `arg_size` bytes of argument and returns a future with room
- * for `result_size` bytes.  Waits while the pool holds POOL_TASKS_MAX
- * tasks, and then goes on when there is room for a quarter of them, as
- * do all who come meanwhile; workers and callbacks of the pool never
- * wait here.  Returns NULL and sets errno: EPIPE when the pool is
- * closed (task_message tells why), EMSGSIZE when the sizes together
- * exceed POOL_PAYLOAD_MAX, EINVAL, EPERM, ENOMEM.
+ * for `result_size` bytes.  Waits while the pool holds as many tasks
+ * as it has room for (1024, or 4 for each worker if that is more), and
+ * then goes on when a quarter of the room is free, as do all who come
+ * meanwhile; workers and callbacks of the pool never wait here.
+ * Returns NULL and sets errno: EPIPE when the pool is closed
+ * (task_message tells why), EMSGSIZE when the sizes together exceed
+ * POOL_PAYLOAD_MAX, EINVAL, EPERM, ENOMEM.
  */
 struct future *pool_submit(struct pool *pool, pool_task *task,
                            const void *arg, size_t arg_size,

@@ -67,7 +67,10 @@ struct slot {
     alignas(max_align_t) unsigned char small[32]; /* payload */
 };
 
-/* What few tasks need.  One that was never needed takes no memory. */
+/*
+ * What few tasks need.  The annexes stand behind all slots, where those
+ * that were never needed take no memory.
+ */
 struct annex {
     sem_t returned;         /* told when it is done, if `waited_for` */
     struct outcome outcome; /* of a task that has failed */
@@ -99,15 +102,15 @@ struct worker {
 struct floor {
     atomic_int stillborn; /* died before they were ready, in a row */
     struct worker workers[POOL_WORKERS_MAX];
-    struct slot slots[POOL_TASKS_MAX];
-    struct annex annexes[POOL_TASKS_MAX];
+    struct slot slots[];
 };
 
 struct pool {
     const struct pool_kind *kind;
     int workers;
-    int forks; /* between the first process and the one it is of */
+    int slots;
     struct pool_options options;
+    int forks; /* between the first process and the one it is of */
     struct floor *floor;
     struct queue *tasks; /* numbers of slots that are QUEUED */
     void *crew;          /* what the kind needs to know */
@@ -131,7 +134,6 @@ struct pool {
     struct future *backlog; /* wait for a slot, first in first out */
     struct future **backlog_end;
     int free_count;         /* the height of `free_slots` */
-    int used_slots;         /* the others were never needed */
     bool terminated;        /* closed, and what has not begun dropped */
     bool stopped;           /* and what has begun, too */
     bool joining;           /* somebody waits for the workers' end */
@@ -207,12 +209,8 @@ unsigned char *pool_results(struct slot *slot);
 /* How the slot's job ended. */
 const struct outcome *pool_outcome(const struct slot *slot);
 
-/*
- * So many slots are worth a switch between threads.  What is in the
- * other slots keeps the workers busy until those who are woken get a
- * CPU: with tasks of 10 us, two workers for 15 ms.
- */
-enum { POOL_MANY = POOL_TASKS_MAX / 4 };
+/* So many slots are worth a switch between threads: a quarter. */
+int pool_many(const struct pool *pool);
 
 /* Puts a QUEUED slot's number into the queue of tasks (again). */
 void pool_enqueue(struct pool *pool, int number);

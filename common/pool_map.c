@@ -129,14 +129,6 @@ static size_t chunk_that_fits(size_t item_size, size_t wish)
     return fit;
 }
 
-/* Chunks on their way: all, or as many as the pool holds. */
-static size_t most_at_a_time(const struct map *map)
-{
-    size_t chunks = map->count / map->chunk.count + 1;
-
-    return chunks < POOL_TASKS_MAX ? chunks : POOL_TASKS_MAX;
-}
-
 int pool_map(struct pool *pool, pool_task *task, const void *args,
              size_t arg_size, void *results, size_t result_size,
              size_t count, size_t chunk, double timeout)
@@ -155,7 +147,7 @@ int pool_map(struct pool *pool, pool_task *task, const void *args,
     if (chunk == 0)
         chunk = count / (4 * (size_t)pool->workers) + 1;
     map.chunk.count = chunk_that_fits(arg_size + result_size, chunk);
-    completion = completion_new(most_at_a_time(&map));
+    completion = completion_new((size_t)pool->slots);
     if (completion == NULL)
         return task_set_message(ENOMEM, NULL);
     run_map(&map, completion);

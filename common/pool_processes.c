@@ -243,7 +243,7 @@ static void bury(struct pool *pool, int worker, pid_t pid, int status)
     crew->living--;
     queue_recover(pool->tasks);
     pending_recover(crew->done);
-    if (number >= 0 && number < POOL_TASKS_MAX)
+    if (number >= 0 && number < pool->slots)
         settle_hand(pool, worker, number, &death);
     if (!atomic_load(&record->ready))
         settle_birth(pool, record, &death);
@@ -494,8 +494,8 @@ static int start(struct pool *pool)
     sem_init(&crew->started, 0, 0);
     mutex_init(&crew->lock);
     pthread_cond_init(&crew->wake, NULL);
-    crew->done = pending_create(POOL_TASKS_MAX);
-    crew->taken = calloc(POOL_TASKS_MAX, sizeof *crew->taken);
+    crew->done = pending_create(pool->slots);
+    crew->taken = calloc((size_t)pool->slots, sizeof *crew->taken);
     heed_deaths();
     error = crew->done == NULL || crew->taken == NULL
                 ? ENOMEM
@@ -519,7 +519,7 @@ static void finish(struct pool *pool, int slot)
     struct crew *crew = pool->crew;
     unsigned finished = pending_add(crew->done, slot);
 
-    if (finished % POOL_MANY == 0)
+    if (finished % (unsigned)pool_many(pool) == 0)
         sched_yield();
 }
 

@@ -101,7 +101,7 @@ static void give_place_back(struct pool *pool)
 {
     int places = atomic_fetch_add(&pool->places, 1) + 1;
 
-    if (places != POOL_MANY || atomic_load(&pool->held_back) == 0)
+    if (places != pool_many(pool) || atomic_load(&pool->held_back) == 0)
         return;
     mutex_lock(&pool->lock); /* who has looked sleeps by now */
     mutex_unlock(&pool->lock);

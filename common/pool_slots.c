@@ -36,6 +36,13 @@ const struct outcome *pool_outcome(const struct slot *slot)
     return slot->failed ? &slot->annex->outcome : &success;
 }
 
+static struct annex *annex_of(struct pool *pool, int number)
+{
+    void *annexes = pool_slot(pool, pool->slots);
+
+    return (struct annex *)annexes + number;
+}
+
 static unsigned char *payload_of(struct slot *slot)
 {
     const struct job *job = &slot->job;
@@ -43,6 +50,11 @@ static unsigned char *payload_of(struct slot *slot)
 
     return size <= sizeof slot->small ? slot->small
                                       : slot->annex->payload;
+}
+
+int pool_many(const struct pool *pool)
+{
+    return pool->slots / 4;
 }
 
 void pool_enqueue(struct pool *pool, int number)
@@ -62,22 +74,15 @@ static void reset_returned(struct slot *slot)
         continue;
 }
 
-static int take_slot(struct pool *pool) REQUIRES(pool->lock)
-{
-    if (pool->free_count > 0)
-        return pool->free_slots[--pool->free_count];
-    return pool->used_slots++;
-}
-
 int pool_start(struct pool *pool, const struct job *job,
                const void *argument, struct future *future)
 {
-    int number = take_slot(pool);
+    int number = pool->free_slots[--pool->free_count];
     struct slot *slot = pool_slot(pool, number);
     size_t args = job->count * job->arg_size;
 
     if (slot->annex == NULL) /* it is read even when the slot is DONE */
-        slot->annex = &pool->floor->annexes[number];
+        slot->annex = annex_of(pool, number);
     slot->future = future;
     slot->waited_for = future == NULL;
     if (slot->waited_for)
@@ -95,9 +100,7 @@ int pool_start(struct pool *pool, const struct job *job,
 
 bool pool_has_slot(struct pool *pool)
 {
-    return (pool->free_count > 0 ||
-            pool->used_slots < POOL_TASKS_MAX) &&
-           pool->backlog == NULL;
+    return pool->free_count > 0 && pool->backlog == NULL;
 }
 
 void pool_free_slot(struct pool *pool, int number)
@@ -206,7 +209,7 @@ struct future *pool_withdraw_all(struct pool *pool,
         future->next = all;
         all = future;
     }
-    for (int i = 0; i < pool->used_slots; i++) {
+    for (int i = 0; i < pool->slots; i++) {
         struct slot *slot = pool_slot(pool, i);
 
         future = slot->future;

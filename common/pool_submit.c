@@ -30,7 +30,7 @@ static bool may_take_place(struct pool *pool) REQUIRES(pool->lock)
 {
     int places = atomic_load(&pool->places);
 
-    return places >= POOL_MANY ||
+    return places >= pool_many(pool) ||
            (places > 0 && atomic_load(&pool->held_back) == 0);
 }
 
@@ -41,7 +41,7 @@ static bool may_take_place(struct pool *pool) REQUIRES(pool->lock)
 static int await_place(struct pool *pool, double deadline)
     REQUIRES(pool->lock)
 {
-    int wanted = POOL_MANY, error = 0;
+    int wanted = pool_many(pool), error = 0;
 
     atomic_fetch_add(&pool->held_back, 1);
     while (atomic_load(&pool->places) < wanted && !pool->closed &&

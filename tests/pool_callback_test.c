@@ -497,7 +497,7 @@ static void a_callback_may_submit_without_end(const void *kind)
 {
     enum { PRODUCERS = 200 };
     atomic_int calls = 0, chain = 0;
-    int places = POOL_TASKS_MAX;
+    int places = places_of(1);
     struct pool *pool;
 
     set_stage();
@@ -535,7 +535,7 @@ static void a_canceller_s_callback_may_submit(const void *kind)
     set_stage();
     pool = pool_of_all = open_pool(kind, 1);
     future_free(block_worker(pool));
-    for (int i = 1; i < POOL_TASKS_MAX; i++) {
+    for (int i = 1; i < places_of(1); i++) {
         future_free(last);
         last = submit_bare(pool, count_run);
     }
@@ -545,8 +545,7 @@ static void a_canceller_s_callback_may_submit(const void *kind)
     sem_post(&stage->gate);
     finish_pool(pool);
     expect_int(atomic_load(&calls), BRANCHES);
-    expect_int(atomic_load(&stage->runs),
-               BRANCHES + POOL_TASKS_MAX - 2);
+    expect_int(atomic_load(&stage->runs), BRANCHES + places_of(1) - 2);
 }
 
 static sem_t *other_gate; /* shared */
@@ -571,7 +570,7 @@ static int cancel_other(struct future *future, void *other)
  */
 static void a_callback_in_a_callback_may_submit(const void *kind)
 {
-    const int wanted = BRANCHES + POOL_TASKS_MAX - 1;
+    const int wanted = BRANCHES + places_of(1) - 1;
     atomic_int calls = 0;
     struct pool *pool, *other_pool;
     struct future *first, *other;
@@ -587,7 +586,7 @@ static void a_callback_in_a_callback_may_submit(const void *kind)
     expect_int(future_add_done_callback(other, submit_many, &calls), 0);
     first = block_worker(pool);
     expect_int(future_add_done_callback(first, cancel_other, other), 0);
-    for (int i = 1; i < POOL_TASKS_MAX; i++)
+    for (int i = 1; i < places_of(1); i++)
         expect_int(pool_apply_async(pool, count_run, NULL, 0, 0,
                                     count_call, NULL, &calls),
                    0);

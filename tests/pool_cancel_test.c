@@ -42,13 +42,14 @@ static void only_a_waiting_task_can_be_cancelled(const void *kind)
  */
 static void cancelling_makes_room_at_once(const void *kind)
 {
-    enum { PLACES = POOL_TASKS_MAX, TIMES = PLACES + 1000 };
+    enum { TIMES = 10000 };
+    int places = places_of(1);
     struct pool *pool;
 
     set_stage();
     pool = open_pool(kind, 1);
     future_free(block_worker(pool));
-    for (int i = 2; i < PLACES; i++)
+    for (int i = 2; i < places; i++)
         future_free(submit_bare(pool, count_run));
     for (int i = 0; i < TIMES; i++) {
         struct future *future = submit_bare(pool, count_run);
@@ -57,28 +58,29 @@ static void cancelling_makes_room_at_once(const void *kind)
         expect_end(future, ECANCELED);
     }
     sem_post(&stage->gate);
-    for (int i = 0; i < 2 * PLACES; i++)
+    for (int i = 0; i < 2 * places; i++)
         expect_int(take_int(submit_int(pool, twice, i)), 2 * i);
     finish_pool(pool);
-    expect_int(atomic_load(&stage->runs), PLACES - 2);
+    expect_int(atomic_load(&stage->runs), places - 2);
 }
 
 /* All of a full pool, from behind, in front and in between. */
 static void a_full_pool_can_be_cancelled(const void *kind)
 {
-    enum { ROUNDS = 2, COUNT = POOL_TASKS_MAX - 1 };
-    struct future *futures[COUNT];
+    enum { ROUNDS = 30, MOST = 1024 };
+    struct future *futures[MOST];
     struct pool *pool;
+    int count = places_of(1) - 1;
 
     set_stage();
     pool = open_pool(kind, 1);
     future_free(block_worker(pool));
     for (int round = 0; round < ROUNDS; round++) {
-        for (int i = 0; i < COUNT; i++)
+        for (int i = 0; i < count; i++)
             futures[i] = submit_bare(pool, count_run);
-        for (int i = 0; i < COUNT; i++) /* 3 * 3 * 5 * 7 * 13 */
-            expect(future_cancel(futures[i * 44 % COUNT]));
-        for (int i = 0; i < COUNT; i++)
+        for (int i = 0; i < count; i++) /* 1023 is 3 * 11 * 31 */
+            expect(future_cancel(futures[i * 50 % count]));
+        for (int i = 0; i < count; i++)
             expect_end(futures[i], ECANCELED);
     }
     sem_post(&stage->gate);
@@ -295,7 +297,7 @@ static void close_tells_who_waits_for_room(const void *kind)
     expect_int(waiter.error, EPIPE);
     sem_post(&stage->gate);
     expect_int(pool_join(waiter.pool), 0);
-    expect_int(atomic_load(&stage->runs), POOL_TASKS_MAX - 1);
+    expect_int(atomic_load(&stage->runs), places_of(1) - 1);
     pool_free(waiter.pool);
 }
 

@@ -212,6 +212,12 @@ static inline struct future *block_worker(struct pool *pool)
     return future;
 }
 
+/* How many tasks a pool has room for, as pool_submit says. */
+static inline int places_of(int workers)
+{
+    return 4 * workers > 1024 ? 4 * workers : 1024;
+}
+
 /* ------------------------------------------------------- threads -- */
 
 static inline int own_tid(void)

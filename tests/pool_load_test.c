@@ -200,7 +200,7 @@ static void until_held_back(struct producer *producer, int submitted)
 /* It goes on at the latest when a quarter of the room is free. */
 static void expect_places(const void *kind, int workers)
 {
-    int places = POOL_TASKS_MAX;
+    int places = places_of(workers);
     struct producer producer = {.wanted = places + 1};
     pthread_t thread;
 
@@ -232,7 +232,7 @@ static void all_who_were_held_back_go_on(const void *kind)
 
     set_stage();
     pool = producer.pool = open_pool(kind, 1);
-    for (int i = 0; i < POOL_TASKS_MAX; i++)
+    for (int i = 0; i < places_of(1); i++)
         future_free(submit_bare(pool, stand_at_gate));
     for (int i = 0; i < THREADS; i++) {
         threads[i] = start_thread(produce, &producer);
@@ -240,7 +240,7 @@ static void all_who_were_held_back_go_on(const void *kind)
         atomic_store(&producer.tid, 0);
     }
     expect_int(atomic_load(&producer.submitted), 0);
-    post_times(&stage->gate, POOL_TASKS_MAX + THREADS);
+    post_times(&stage->gate, places_of(1) + THREADS);
     for (int i = 0; i < THREADS; i++)
         end_thread(threads[i]);
     finish_pool(pool);
@@ -270,13 +270,11 @@ static void *come_again(void *arg)
 /* More come at once than there are places. */
 static void nobody_goes_before_those_held_back(const void *kind)
 {
-    enum { THREADS = POOL_TASKS_MAX + 76 };
+    enum { THREADS = 1024 + 76 };
     struct rush rush = {.without = THREADS};
     double end = clock_deadline(PATIENCE);
     pthread_t threads[THREADS];
 
-    if (SANITIZED)
-        test_skip("a sanitizer is slow with so many threads");
     set_stage();
     rush.pool = open_pool(kind, 2);
     for (int i = 0; i < THREADS; i++)
@@ -346,18 +344,6 @@ static int ignore(struct future *future, void *context)
     return 0;
 }
 
-/* As many as there is room for, all at a time. */
-static void fill_and_empty(struct pool *pool)
-{
-    for (int i = 0; i < CREW; i++)
-        future_free(block_worker(pool));
-    for (int i = CREW; i < POOL_TASKS_MAX; i++)
-        expect_int(pool_apply_async(pool, twice, &i, sizeof i, sizeof i,
-                                    ignore, NULL, NULL),
-                   0);
-    post_times(&stage->gate, CREW);
-}
-
 static void run_tasks(struct pool *pool, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -384,7 +370,6 @@ static void memory_does_not_grow_with_the_tasks(const void *kind)
         test_skip("a sanitizer keeps memory that was freed");
     set_stage();
     pool = open_pool(kind, CREW);
-    fill_and_empty(pool);
     run_tasks(pool, 20000);
     before = memory_of_all(kind, pool);
     run_tasks(pool, TASKS);

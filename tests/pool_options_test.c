@@ -548,12 +548,12 @@ static void map_without_a_place(const void *kind)
 
     set_stage();
     pool = open_pool(kind, 1);
-    for (int i = 0; i < POOL_TASKS_MAX; i++)
+    for (int i = 0; i < places_of(1); i++)
         future_free(submit_bare(pool, stand_at_gate));
     expect_int(pool_map(pool, twice, &number, sizeof number, &number,
                         sizeof number, 1, 0, 0.01),
                ETIMEDOUT);
-    post_times(&stage->gate, POOL_TASKS_MAX);
+    post_times(&stage->gate, places_of(1));
     finish_pool(pool);
     expect_int(number, 1);
 }
