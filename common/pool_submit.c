@@ -152,7 +152,10 @@ static int refuse(struct pool *pool, int error)
     return error;
 }
 
-/* NULL and errno; the future is not yet known to the pool. */
+/*
+ * NULL and errno; the future is not yet known to the pool.  One holder
+ * is the pool, the other the caller, if it keeps the future.
+ */
 static struct future *new_future(struct pool *pool,
                                  const struct job *job, int holders)
 {

@@ -96,7 +96,7 @@ static bool in_company(int child)
     return found;
 }
 
-/* A busy machine may keep some from their naps until others are up. */
+/* On a busy machine some may nap alone, so half of them will do. */
 static void claim_naps(void)
 {
     int parents = 0, twice = 0, together = 0;
