@@ -4,6 +4,8 @@
 #ifndef CPU_H
 #define CPU_H
 
+#include <stddef.h>
+
 /*
  * How many CPUs the caller may run on, by its affinity mask (what
  * taskset sets): at least 1.
@@ -39,6 +41,25 @@ static inline void cpu_relax(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
+}
+
+/*
+ * Asks for so many bytes that another CPU has written and the caller
+ * is about to write: their cache lines come while it does something
+ * else.  Any address will do.
+ */
+static inline void cpu_fetch(const void *memory, size_t size)
+{
+    const char *bytes = memory;
+
+    for (size_t i = 0; i < size; i += 64) {
+#if defined(__x86_64__)
+        /* The builtin only asks to read them: a write still waits. */
+        __asm__ __volatile__("prefetchw %0" : : "m"(bytes[i]));
+#else
+        __builtin_prefetch(&bytes[i], 1);
+#endif
+    }
 }
 
 #endif

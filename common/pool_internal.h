@@ -31,6 +31,7 @@
 #ifndef POOL_INTERNAL_H
 #define POOL_INTERNAL_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -115,7 +116,7 @@ struct pool {
     struct queue *tasks; /* numbers of slots that are QUEUED */
     void *crew;          /* what the kind needs to know */
 
-    /* What each task needs stands in two cache lines, too. */
+    /* What each task needs stands in two cache lines, too: POOL_HOT. */
     alignas(64) struct mutex lock;
 
     /* Changed with the lock or by counting down, read by anybody. */
@@ -143,6 +144,11 @@ struct pool {
     pthread_cond_t place_free; /* for submitters that are held back */
     pthread_cond_t idle;       /* for join: nothing left to do */
 };
+
+enum { POOL_HOT = 2 * 64 }; /* bytes, from the lock on */
+static_assert(offsetof(struct pool, terminated) <=
+                  offsetof(struct pool, lock) + POOL_HOT,
+              "what each task needs has grown");
 
 /*
  * What a kind has to be able to do.  The two implementations have the

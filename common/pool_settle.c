@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "cpu.h"
 #include "pool_internal.h"
 
 /*
@@ -36,8 +37,10 @@ static struct future *collect_futures(struct pool *pool,
     mutex_lock(&pool->lock);
     for (size_t i = 0; i < count; i++) {
         *end = future_of(pool, numbers[i]);
-        if (*end != NULL)
-            end = &(*end)->next;
+        if (*end == NULL)
+            continue;
+        cpu_fetch(*end, sizeof **end);
+        end = &(*end)->next;
     }
     *end = NULL;
     mutex_unlock(&pool->lock);
@@ -73,6 +76,7 @@ void pool_harvest_own(struct pool *pool, int number)
     struct slot *slot = pool_slot(pool, number);
     struct future *future = NULL;
 
+    cpu_fetch(&pool->lock, POOL_HOT);
     if (atomic_load(&slot->state) == DONE) /* and not cancelled */
         future = slot->future;
     if (future != NULL)
@@ -154,6 +158,8 @@ struct future *pool_next_to_free(struct pool *pool)
     future = pool->to_free;
     if (future != NULL)
         pool->to_free = future->next;
+    if (pool->to_free != NULL) /* the next submitter's */
+        cpu_fetch(pool->to_free, sizeof *future);
     return future;
 }
 

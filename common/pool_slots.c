@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "pool_internal.h"
 
 struct slot *pool_slot(struct pool *pool, int number)
@@ -74,6 +75,16 @@ static void reset_returned(struct slot *slot)
         continue;
 }
 
+/* It will be filled soon, as a rule, and was a worker's. */
+static void fetch_next_slot(struct pool *pool) REQUIRES(pool->lock)
+{
+    int next = pool->free_count - 1;
+
+    if (next >= 0)
+        cpu_fetch(pool_slot(pool, pool->free_slots[next]),
+                  sizeof(struct slot));
+}
+
 int pool_start(struct pool *pool, const struct job *job,
                const void *argument, struct future *future)
 {
@@ -95,6 +106,7 @@ int pool_start(struct pool *pool, const struct job *job,
     if (args > 0)
         memcpy(slot->payload, argument, args);
     pool_set_state(slot, QUEUED);
+    fetch_next_slot(pool);
     return number;
 }
 

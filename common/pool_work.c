@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 
+#include "cpu.h"
 #include "pool_internal.h"
 
 static _Thread_local int worker_here;
@@ -81,6 +82,9 @@ static void work_on(struct pool *pool, int worker, int number)
     bool waited_for = slot->waited_for;
     uint64_t task = slot->job.number;
 
+    /* A thread settles it next; for a process, it does no harm. */
+    if (!waited_for)
+        cpu_fetch(slot->future, sizeof *slot->future);
     task_here = task;
     pool_notify(POOL_TASK_BEGUN, worker, task);
     run_job(slot);
