@@ -10,23 +10,27 @@
 #include <errno.h>
 #include <math.h>
 #include <semaphore.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "shared.h"
 
 enum { BITS = 64 }; /* in a word */
 
 struct pending {
+    /* Constant, and not in the cache line that all are waiting for. */
     int count; /* the numbers are below this */
-    atomic_bool asleep;
-    atomic_bool closed;
-    atomic_uint added; /* how many, ever */
-    sem_t wake;        /* a token is only a hint to look again */
     _Atomic uint64_t *set;
     atomic_uint *turns; /* at which each number was added */
+
+    alignas(64) atomic_uint added; /* how many, ever */
+    atomic_bool asleep;
+    atomic_bool closed;
+    sem_t wake; /* a token is only a hint to look again */
 
     /* Of the taker. */
     unsigned next; /* the first turn that it has not seen */
@@ -90,12 +94,16 @@ static void wake_taker(struct pending *pending)
 
 unsigned pending_add(struct pending *pending, int number)
 {
-    unsigned turn = atomic_fetch_add(&pending->added, 1);
+    _Atomic uint64_t *word = &pending->set[number / BITS];
+    atomic_uint *its_turn = &pending->turns[number];
     uint64_t bit = UINT64_C(1) << number % BITS;
+    unsigned turn;
 
-    atomic_store_explicit(&pending->turns[number], turn,
-                          memory_order_relaxed);
-    atomic_fetch_or(&pending->set[number / BITS], bit);
+    cpu_fetch(word, sizeof *word);
+    cpu_fetch(its_turn, sizeof *its_turn);
+    turn = atomic_fetch_add(&pending->added, 1);
+    atomic_store_explicit(its_turn, turn, memory_order_relaxed);
+    atomic_fetch_or(word, bit);
     wake_taker(pending);
     return turn + 1;
 }
