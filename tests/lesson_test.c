@@ -382,39 +382,47 @@ static int new_terminal(int *side_of_lesson)
     return master;
 }
 
+/* A terminal may give it in pieces, and ends with an error. */
+static size_t read_all(int descriptor, char *text, size_t room)
+{
+    size_t size = 0;
+    ssize_t more;
+
+    while ((more = read(descriptor, text + size, room - size)) > 0)
+        size += (size_t)more;
+    expect(size > 0 && size < room);
+    close(descriptor);
+    return size;
+}
+
 /* The terminal itself makes "\r\n" of a newline. */
 static const char *said_on_a_terminal(void (*parts)(void))
 {
     static char text[5000];
-    ssize_t size;
-    size_t kept = 0;
+    size_t size, kept = 0;
     int side, master = new_terminal(&side);
 
     begin(parts, no_options, side);
     expect_int(process_join(&process, 20), 0);
-    size = read(master, text, sizeof text - 1);
-    expect(size > 0);
-    for (ssize_t i = 0; i < size; i++)
+    close(side);
+    size = read_all(master, text, sizeof text);
+    for (size_t i = 0; i < size; i++)
         if (text[i] != '\r')
             text[kept++] = text[i];
     text[kept] = '\0';
-    close(master);
-    close(side);
     return text;
 }
 
 static const char *said_in_a_pipe(void (*parts)(void))
 {
     static char text[5000];
-    ssize_t size;
     int ends[2];
 
     expect_int(pipe(ends), 0);
     begin(parts, no_options, ends[1]);
     expect_int(process_join(&process, 20), 0);
-    size = read(ends[0], text, sizeof text - 1);
-    expect(size > 0);
-    text[size] = '\0';
+    close(ends[1]);
+    text[read_all(ends[0], text, sizeof text)] = '\0';
     return text;
 }
 
